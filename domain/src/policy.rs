@@ -1,0 +1,88 @@
+//! How a property gives access.
+
+use crate::code::codes;
+use chrono::Duration;
+
+codes! {
+    /// When access is made.
+    AccessIssueAt {
+        /// As soon as the reservation is known.
+        Booking = "BOOKING",
+        /// When the guest checks in.
+        CheckIn = "CHECK_IN",
+    }
+}
+
+codes! {
+    /// What check-out does to a keychain.
+    AccessOnCheckOut {
+        /// It ends at once.
+        Revoke = "REVOKE",
+        /// It runs to the scheduled end.
+        KeepToEnd = "KEEP_TO_END",
+    }
+}
+
+codes! {
+    /// When a PIN is stored in the PMS.
+    PinPushWhen {
+        /// Once the main door has accepted it.
+        DoorAccepted = "DOOR_ACCEPTED",
+        /// As soon as access is granted.
+        Granted = "GRANTED",
+    }
+}
+
+/// How a property gives access. Lengths of time are in the unit their name gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// When access is made.
+    pub issue_at: AccessIssueAt,
+    /// Minutes before the start of the stay, 0 to 1440.
+    pub buffer_before: i32,
+    /// Minutes after its end, 0 to 1440.
+    pub buffer_after: i32,
+    /// Days before arrival from which access is made, 1 to 730.
+    pub horizon_days: i32,
+    /// What check-out does.
+    pub on_check_out: AccessOnCheckOut,
+    /// Minutes the old room stays open after a move in mid-stay, 0 to 1440.
+    pub luggage_minutes: i32,
+    /// Digits of a PIN, 4 to 9, where the locks allow it.
+    pub pin_length: i32,
+    /// Days a past PIN rests, 0 to 90, as far as there are enough others.
+    pub cooldown_days: i32,
+    /// Whether PINs are stored in the PMS.
+    pub push_pins: bool,
+    /// When they are stored there.
+    pub push_when: PinPushWhen,
+}
+
+impl Policy {
+    /// The horizon as a length of time.
+    pub fn horizon(&self) -> Duration {
+        Duration::days(self.horizon_days.into())
+    }
+
+    /// The luggage time as a length of time.
+    pub fn luggage(&self) -> Duration {
+        Duration::minutes(self.luggage_minutes.into())
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            issue_at: AccessIssueAt::Booking,
+            buffer_before: 0,
+            buffer_after: 0,
+            horizon_days: 365,
+            on_check_out: AccessOnCheckOut::Revoke,
+            luggage_minutes: 60,
+            pin_length: 6,
+            cooldown_days: 30,
+            push_pins: true,
+            push_when: PinPushWhen::DoorAccepted,
+        }
+    }
+}
