@@ -69,16 +69,10 @@ pub enum DeviceRule {
     NoRepeat(u8),
     /// At least so many different digits.
     MinDistinct(u8),
-    /// First digits that must be unique on the device.
-    UniquePrefix(u8),
     /// How many codes fit.
     MaxCodes(u32),
     /// How early a code may or must be sent.
     Lead(Lead),
-    /// Minutes to which times are rounded, outwards.
-    TimeGrid(u32),
-    /// Longest validity in days.
-    MaxDays(u32),
     /// What can be read back.
     ReadBack(ReadBack),
     /// Whether a code can be taken off before its end.
@@ -97,11 +91,8 @@ impl DeviceRule {
             Self::NoRun(_) => "NO_RUN",
             Self::NoRepeat(_) => "NO_REPEAT",
             Self::MinDistinct(_) => "MIN_DISTINCT",
-            Self::UniquePrefix(_) => "UNIQUE_PREFIX",
             Self::MaxCodes(_) => "MAX_CODES",
             Self::Lead(_) => "LEAD",
-            Self::TimeGrid(_) => "TIME_GRID",
-            Self::MaxDays(_) => "MAX_DAYS",
             Self::ReadBack(_) => "READ_BACK",
             Self::Revocable(_) => "REVOCABLE",
             Self::Label(_) => "LABEL",
@@ -118,12 +109,8 @@ impl DeviceRule {
             Self::Lengths(lengths) => list(lengths),
             Self::Digits(digits) => digits.clone(),
             Self::NotStarting(beginnings) => list(beginnings),
-            Self::NoRun(n)
-            | Self::NoRepeat(n)
-            | Self::MinDistinct(n)
-            | Self::UniquePrefix(n)
-            | Self::Label(n) => n.to_string(),
-            Self::MaxCodes(n) | Self::TimeGrid(n) | Self::MaxDays(n) => n.to_string(),
+            Self::NoRun(n) | Self::NoRepeat(n) | Self::MinDistinct(n) | Self::Label(n) => n.to_string(),
+            Self::MaxCodes(n) => n.to_string(),
             Self::Lead(Lead::Preload { hours }) => format!("{hours} h"),
             Self::Lead(Lead::JustInTime { minutes }) => format!("{minutes} min"),
             Self::ReadBack(what) => what.to_string(),
