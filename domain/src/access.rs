@@ -104,16 +104,12 @@ impl Facts {
 
     /// From when until when access is given. An early check-in opens it, a check-out ends it.
     pub fn window(&self) -> Window {
-        let scheduled = self.scheduled.from
-            - Duration::minutes(self.policy.buffer_before.into());
+        let scheduled = self.scheduled.from - Duration::minutes(self.policy.buffer_before.into());
         let from = match self.policy.issue_at {
-            AccessIssueAt::Booking => self
-                .checked_in_at
-                .map_or(scheduled, |at| at.min(scheduled)),
+            AccessIssueAt::Booking => self.checked_in_at.map_or(scheduled, |at| at.min(scheduled)),
             AccessIssueAt::CheckIn => self.checked_in_at.unwrap_or(scheduled),
         };
-        let mut until =
-            self.scheduled.until + Duration::minutes(self.policy.buffer_after.into());
+        let mut until = self.scheduled.until + Duration::minutes(self.policy.buffer_after.into());
         if self.state == ReservationState::CheckedOut
             && self.policy.on_check_out == AccessOnCheckOut::Revoke
             && let Some(at) = self.checked_out_at
@@ -183,7 +179,11 @@ pub fn decide(facts: &Facts, now: DateTime<Utc>) -> Decision {
         Decision::Withhold(Withhold {
             code,
             detail: detail.map(str::to_owned),
-            existing: if in_house { Existing::Keep } else { Existing::End },
+            existing: if in_house {
+                Existing::Keep
+            } else {
+                Existing::End
+            },
         })
     };
     let Some(assigned) = facts.rooms.first() else {

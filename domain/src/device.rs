@@ -109,7 +109,9 @@ impl DeviceRule {
             Self::Lengths(lengths) => list(lengths),
             Self::Digits(digits) => digits.clone(),
             Self::NotStarting(beginnings) => list(beginnings),
-            Self::NoRun(n) | Self::NoRepeat(n) | Self::MinDistinct(n) | Self::Label(n) => n.to_string(),
+            Self::NoRun(n) | Self::NoRepeat(n) | Self::MinDistinct(n) | Self::Label(n) => {
+                n.to_string()
+            }
             Self::MaxCodes(n) => n.to_string(),
             Self::Lead(Lead::Preload { hours }) => format!("{hours} h"),
             Self::Lead(Lead::JustInTime { minutes }) => format!("{minutes} min"),

@@ -34,6 +34,12 @@ macro_rules! ids {
             }
         }
 
+        impl From<$name> for uuid::Uuid {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
         #[cfg(feature = "sql")]
         crate::sql::uuid_id!($name);
     )+ };
@@ -82,4 +88,6 @@ ids! {
     AuditEntryId,
     /// A piece of background work.
     JobId,
+    /// Whoever works on jobs: the owner of leases.
+    WorkerId,
 }

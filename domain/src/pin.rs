@@ -173,7 +173,11 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn draw(&mut self, length: u8, cooldown: i32, rng: &mut impl Rng) -> Option<String> {
-        let draws = if length <= TRY_ALL { DRAWS } else { DRAWS + MORE_DRAWS };
+        let draws = if length <= TRY_ALL {
+            DRAWS
+        } else {
+            DRAWS + MORE_DRAWS
+        };
         for _ in 0..draws {
             let code: String = (0..length)
                 .map(|_| char::from(self.digits[rng.random_range(0..self.digits.len())]))
@@ -236,17 +240,18 @@ fn nth(digits: &[u8], mut n: usize, length: u8) -> String {
 pub fn obeys(code: &str, rule: &DeviceRule) -> bool {
     let bytes = code.as_bytes();
     let at_least = |n: u8, ok: fn(u8, u8) -> bool| {
-        n < 2 || !bytes.windows(n.into()).any(|w| w.windows(2).all(|p| ok(p[0], p[1])))
+        n < 2
+            || !bytes
+                .windows(n.into())
+                .any(|w| w.windows(2).all(|p| ok(p[0], p[1])))
     };
     match rule {
         DeviceRule::Lengths(lengths) => lengths.iter().any(|&n| usize::from(n) == bytes.len()),
         DeviceRule::Digits(digits) => code.chars().all(|digit| digits.contains(digit)),
-        DeviceRule::NotStarting(beginnings) => {
-            !beginnings.iter().any(|beginning| code.starts_with(beginning.as_str()))
-        }
-        DeviceRule::NoRun(n) => {
-            at_least(*n, |a, b| b == a + 1) && at_least(*n, |a, b| a == b + 1)
-        }
+        DeviceRule::NotStarting(beginnings) => !beginnings
+            .iter()
+            .any(|beginning| code.starts_with(beginning.as_str())),
+        DeviceRule::NoRun(n) => at_least(*n, |a, b| b == a + 1) && at_least(*n, |a, b| a == b + 1),
         DeviceRule::NoRepeat(n) => at_least(*n, |a, b| a == b),
         DeviceRule::MinDistinct(n) => {
             let mut distinct = bytes.to_vec();

@@ -80,6 +80,11 @@ impl FromSql<Instant, Sqlite> for Timestamp {
     }
 }
 
+/// The identifier of a row whose table another column names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, AsExpression, FromSqlRow)]
+#[diesel(sql_type = Id)]
+pub struct AnyId(pub uuid::Uuid);
+
 macro_rules! uuid_id {
     ($name:ident) => {
         const _: () = {
@@ -119,6 +124,7 @@ macro_rules! uuid_id {
     };
 }
 pub(crate) use uuid_id;
+uuid_id!(AnyId);
 
 macro_rules! text_code {
     ($name:ident) => {

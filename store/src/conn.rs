@@ -50,8 +50,14 @@ impl std::fmt::Debug for Conn {
 macro_rules! on {
     ($conn:expr, $c:ident => $body:expr) => {
         match $conn {
-            $crate::conn::Conn::Postgres($c) => $body,
-            $crate::conn::Conn::Sqlite($c) => $body,
+            $crate::conn::Conn::Postgres(c) => {
+                let $c = &mut **c;
+                $body
+            }
+            $crate::conn::Conn::Sqlite(c) => {
+                let $c = &mut **c;
+                $body
+            }
         }
     };
 }

@@ -3,13 +3,33 @@
 //! One file per noun. Functions take the connection first and the property second, run one
 //! statement and return `QueryResult`; the caller decides what belongs to one transaction.
 
+pub mod audit;
 mod bell;
 mod conn;
+pub mod credential;
+pub mod cursor;
+pub mod device;
+pub mod device_pin;
+pub mod event;
+pub mod integration;
+pub mod job;
+pub mod key;
+pub mod keychain;
+pub mod listen;
+pub mod page;
+pub mod pin;
+pub mod pin_push;
+pub mod problem;
+pub mod property;
+pub mod reservation;
+pub mod room;
 mod schema;
 mod seal;
+pub mod space;
 
 pub use bell::Bell;
 pub use conn::{Conn, Db, DbError, Tx};
 pub use diesel::QueryResult;
 pub use diesel::result::Error as QueryError;
 pub use portal_domain::sql::Timestamp;
+pub use seal::{SealError, Sealer};

@@ -291,6 +291,7 @@ diesel::table! {
         checked_in_seen_at -> Nullable<Instant>,
         guest_name -> Nullable<Text>,
         remote_updated_at -> Nullable<Instant>,
+        seen_at -> Instant,
         revision -> Integer,
         decided_revision -> Integer,
         decided_at -> Nullable<Instant>,

@@ -5,7 +5,9 @@ const MAIN: KeychainDoorRole = KeychainDoorRole::Main;
 const PARENT: KeychainDoorRole = KeychainDoorRole::Parent;
 
 fn at(text: &str) -> DateTime<Utc> {
-    format!("2026-12-{text}:00Z").parse().expect("a time in December")
+    format!("2026-12-{text}:00Z")
+        .parse()
+        .expect("a time in December")
 }
 
 fn space(n: u128, devices: usize) -> Option<SpaceFacts> {
@@ -55,7 +57,12 @@ fn withheld(facts: &Facts, now: &str) -> Option<(Code, Existing)> {
 fn every_gate_names_its_reason_and_what_becomes_of_a_keychain() {
     use Existing::{End, Keep};
     type Arrange = fn(&mut Facts);
-    let table: &[(&str, Arrange, Option<(Code, Existing)>, Option<(Code, Existing)>)] = &[
+    let table: &[(
+        &str,
+        Arrange,
+        Option<(Code, Existing)>,
+        Option<(Code, Existing)>,
+    )] = &[
         ("nothing in the way", |_| {}, None, None),
         (
             "revoked",
@@ -81,7 +88,12 @@ fn every_gate_names_its_reason_and_what_becomes_of_a_keychain() {
             Some((Code::CatchingUp, Keep)),
             Some((Code::CatchingUp, Keep)),
         ),
-        ("first load", |f| f.sync = Some(SyncState::FirstLoad), None, None),
+        (
+            "first load",
+            |f| f.sync = Some(SyncState::FirstLoad),
+            None,
+            None,
+        ),
         (
             "no room",
             |f| f.rooms.clear(),
@@ -151,16 +163,25 @@ fn states_of_the_pms_decide_before_anything_else() {
 fn a_stay_is_over_when_its_window_is() {
     let facts = stay();
     assert_eq!(withheld(&facts, "05T10:59"), None);
-    assert_eq!(withheld(&facts, "05T11:00"), Some((Code::Departed, Existing::End)));
+    assert_eq!(
+        withheld(&facts, "05T11:00"),
+        Some((Code::Departed, Existing::End))
+    );
     let mut no_length = stay();
     no_length.scheduled.until = no_length.scheduled.from;
-    assert_eq!(withheld(&no_length, "01T00:00"), Some((Code::Departed, Existing::End)));
+    assert_eq!(
+        withheld(&no_length, "01T00:00"),
+        Some((Code::Departed, Existing::End))
+    );
     let mut kept = stay();
     kept.state = State::CheckedOut;
     kept.checked_out_at = Some(at("04T08:00"));
     kept.policy.on_check_out = AccessOnCheckOut::KeepToEnd;
     assert_eq!(withheld(&kept, "04T09:00"), None);
-    assert_eq!(withheld(&kept, "05T11:00"), Some((Code::Departed, Existing::End)));
+    assert_eq!(
+        withheld(&kept, "05T11:00"),
+        Some((Code::Departed, Existing::End))
+    );
 }
 
 #[test]
@@ -203,8 +224,14 @@ fn the_main_room_is_the_nearest_with_a_lock_and_the_way_up_opens_too() {
         doors(vec![bed(space(1, 1)), dorm(space(2, 2))]),
         [(1, MAIN), (2, PARENT)]
     );
-    assert_eq!(doors(vec![bed(space(1, 0)), dorm(space(2, 1))]), [(2, MAIN)]);
-    assert_eq!(doors(vec![bed(space(2, 1)), dorm(space(2, 1))]), [(2, MAIN)]);
+    assert_eq!(
+        doors(vec![bed(space(1, 0)), dorm(space(2, 1))]),
+        [(2, MAIN)]
+    );
+    assert_eq!(
+        doors(vec![bed(space(2, 1)), dorm(space(2, 1))]),
+        [(2, MAIN)]
+    );
 }
 
 #[test]
@@ -249,14 +276,26 @@ fn a_keychain_changes_only_as_far_as_it_must() {
     assert_eq!(change(Some(&current), &was, false), Change::Nothing);
 
     facts.scheduled.until = at("06T11:00");
-    assert_eq!(change(Some(&current), &access(&facts), true), Change::Reschedule);
+    assert_eq!(
+        change(Some(&current), &access(&facts), true),
+        Change::Reschedule
+    );
 
     facts.rooms = vec![room("102", space(2, 1))];
-    assert_eq!(change(Some(&current), &access(&facts), false), Change::Repoint);
-    assert_eq!(change(Some(&current), &access(&facts), true), Change::Supersede);
+    assert_eq!(
+        change(Some(&current), &access(&facts), false),
+        Change::Repoint
+    );
+    assert_eq!(
+        change(Some(&current), &access(&facts), true),
+        Change::Supersede
+    );
 
     facts.rooms = vec![room("101", space(1, 1)), room("House", space(3, 1))];
-    assert_eq!(change(Some(&current), &access(&facts), true), Change::Repoint);
+    assert_eq!(
+        change(Some(&current), &access(&facts), true),
+        Change::Repoint
+    );
 
     let revoked = Current {
         revoked: true,

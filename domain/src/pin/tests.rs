@@ -94,7 +94,9 @@ fn every_pin_obeys_every_rule_and_is_not_guessable() {
         let pin = allocate(&wish, |_| Use::Free, &mut rng).unwrap().code;
         assert!(pin.bytes().all(|d| b"1234567".contains(&d)), "{pin}");
         assert!(!pin.starts_with("12") && !pin.starts_with('7'), "{pin}");
-        for run in ["123", "234", "345", "456", "567", "321", "432", "543", "654", "765"] {
+        for run in [
+            "123", "234", "345", "456", "567", "321", "432", "543", "654", "765",
+        ] {
             assert!(!pin.contains(run), "{pin}");
         }
         assert!(pin.as_bytes().windows(2).all(|p| p[0] != p[1]), "{pin}");
@@ -126,7 +128,13 @@ fn no_code_is_given_twice_until_all_are_gone() {
     loop {
         let found = allocate(
             &wish,
-            |code| if taken.contains(code) { Use::Taken } else { Use::Free },
+            |code| {
+                if taken.contains(code) {
+                    Use::Taken
+                } else {
+                    Use::Free
+                }
+            },
             &mut rng,
         );
         match found {
@@ -167,7 +175,13 @@ fn the_current_pin_is_kept_if_it_can_be() {
     let kept = |wish: &Wish, taken: &str| {
         allocate(
             wish,
-            |code| if code == taken { Use::Taken } else { Use::Past { days: 0 } },
+            |code| {
+                if code == taken {
+                    Use::Taken
+                } else {
+                    Use::Past { days: 0 }
+                }
+            },
             &mut rng(),
         )
         .unwrap()
@@ -189,5 +203,9 @@ fn the_proof_names_the_rules_and_no_digits() {
     .unwrap();
     assert_eq!(pin.proof.rules, ["LENGTHS 6 @Space 0"]);
     assert!(!format!("{pin:?}").contains(&pin.code));
-    assert!(!serde_json::to_string(&pin.proof).unwrap().contains(&pin.code));
+    assert!(
+        !serde_json::to_string(&pin.proof)
+            .unwrap()
+            .contains(&pin.code)
+    );
 }

@@ -265,6 +265,8 @@ CREATE TABLE reservations (
   checked_in_seen_at timestamptz,
   guest_name text,
   remote_updated_at timestamptz,
+  -- When a read last held it, changed or not: what a complete read leaves out is gone.
+  seen_at timestamptz NOT NULL,
   revision integer NOT NULL,
   decided_revision integer NOT NULL DEFAULT 0,
   decided_at timestamptz,
@@ -498,6 +500,7 @@ CREATE TABLE jobs (
 CREATE UNIQUE INDEX jobs_one_per_key ON jobs (kind, coalesce_key) WHERE state <> 'quarantined';
 CREATE INDEX jobs_pending ON jobs (kind, priority DESC, run_at) WHERE state = 'pending';
 CREATE INDEX jobs_running ON jobs (lease_until) WHERE state = 'running';
+CREATE INDEX jobs_quarantined ON jobs (kind, coalesce_key) WHERE state = 'quarantined';
 
 CREATE TABLE workers (
   id uuid PRIMARY KEY,

@@ -263,6 +263,8 @@ CREATE TABLE reservations (
   checked_in_seen_at BIGINT,
   guest_name TEXT,
   remote_updated_at BIGINT,
+  -- When a read last held it, changed or not: what a complete read leaves out is gone.
+  seen_at BIGINT NOT NULL,
   revision INTEGER NOT NULL,
   decided_revision INTEGER NOT NULL DEFAULT 0,
   decided_at BIGINT,
@@ -504,6 +506,7 @@ CREATE TABLE jobs (
 CREATE UNIQUE INDEX jobs_one_per_key ON jobs (kind, coalesce_key) WHERE state <> 'quarantined';
 CREATE INDEX jobs_pending ON jobs (kind, priority DESC, run_at) WHERE state = 'pending';
 CREATE INDEX jobs_running ON jobs (lease_until) WHERE state = 'running';
+CREATE INDEX jobs_quarantined ON jobs (kind, coalesce_key) WHERE state = 'quarantined';
 
 CREATE TABLE workers (
   id BLOB PRIMARY KEY NOT NULL,

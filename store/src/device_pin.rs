@@ -1,0 +1,238 @@
+//! PINs on devices: what each lock shall hold, and what it has confirmed.
+
+use crate::conn::{Conn, on};
+use crate::schema::{device_pins, devices};
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use portal_domain::sql::{AnyId, Timestamp};
+use portal_domain::{
+    ConfirmationHow, DeviceId, DevicePinId, DevicePinStatus, EffectError, PinId, PropertyId, Window,
+};
+use uuid::Uuid;
+
+/// A PIN on one device.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = device_pins)]
+#[diesel(treat_none_as_null = true)]
+pub struct DevicePin {
+    /// Identifier.
+    pub id: DevicePinId,
+    /// Whose.
+    pub property_id: PropertyId,
+    /// Which PIN.
+    pub pin_id: PinId,
+    /// On which device.
+    pub device_id: DeviceId,
+    /// How it stands.
+    pub status: DevicePinStatus,
+    /// From when it shall be valid; none: the device shall forget it.
+    pub desired_from: Option<Timestamp>,
+    /// Until when.
+    pub desired_until: Option<Timestamp>,
+    /// From when the device holds it valid.
+    pub confirmed_from: Option<Timestamp>,
+    /// Until when.
+    pub confirmed_until: Option<Timestamp>,
+    /// Of which generation that is.
+    pub confirmed_generation: Option<i32>,
+    /// In what way that is known.
+    pub confirmed_how: Option<ConfirmationHow>,
+    /// Since when.
+    pub confirmed_at: Option<Timestamp>,
+    /// Whether the digits read back are ours.
+    pub code_matches: Option<bool>,
+    /// Counts changes of what it shall be.
+    pub generation: i32,
+    /// The generation that is done.
+    pub done_generation: i32,
+    /// Who works on it.
+    pub lease: Option<AnyId>,
+    /// Until when.
+    pub lease_until: Option<Timestamp>,
+    /// When it is tried next.
+    pub next_attempt_at: Option<Timestamp>,
+    /// Tries since the generation changed.
+    pub attempts: i32,
+    /// What went wrong last.
+    pub last_error: Option<EffectError>,
+    /// Whether a try ended without an answer, so that the device is read first.
+    pub outcome_unknown: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl DevicePin {
+    /// A PIN to put on a device.
+    pub fn new(
+        property: PropertyId,
+        pin: PinId,
+        device: DeviceId,
+        window: Window,
+        due: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id: DevicePinId::new(),
+            property_id: property,
+            pin_id: pin,
+            device_id: device,
+            status: DevicePinStatus::Waiting,
+            desired_from: Some(window.from.into()),
+            desired_until: Some(window.until.into()),
+            confirmed_from: None,
+            confirmed_until: None,
+            confirmed_generation: None,
+            confirmed_how: None,
+            confirmed_at: None,
+            code_matches: None,
+            generation: 1,
+            done_generation: 0,
+            lease: None,
+            lease_until: None,
+            next_attempt_at: Some(due.into()),
+            attempts: 0,
+            last_error: None,
+            outcome_unknown: false,
+            created_at: now.into(),
+        }
+    }
+
+    /// When the device shall open for it; none: it shall forget it.
+    pub fn desired(&self) -> Option<Window> {
+        Some(Window {
+            from: *self.desired_from?,
+            until: *self.desired_until?,
+        })
+    }
+
+    /// Whether anything may have been sent to the device.
+    pub fn was_ever_sent(&self) -> bool {
+        self.attempts > 0
+            || self.outcome_unknown
+            || self.confirmed_at.is_some()
+            || self.done_generation > 0
+    }
+}
+
+/// Adds one.
+pub async fn insert(conn: &mut Conn, row: &DevicePin) -> QueryResult<usize> {
+    on!(conn, c => diesel::insert_into(device_pins::table).values(row).execute(c).await)
+}
+
+/// Stores every column of one. Hold the lock of its device.
+pub async fn save(conn: &mut Conn, row: &DevicePin) -> QueryResult<usize> {
+    on!(conn, c => {
+        diesel::update(
+            device_pins::table
+                .filter(device_pins::property_id.eq(row.property_id))
+                .filter(device_pins::id.eq(row.id)),
+        )
+        .set(row)
+        .execute(c)
+        .await
+    })
+}
+
+/// Those of these PINs, on all devices.
+pub async fn of_pins(
+    conn: &mut Conn,
+    property: PropertyId,
+    pins: &[PinId],
+) -> QueryResult<Vec<DevicePin>> {
+    on!(conn, c => {
+        device_pins::table
+            .filter(device_pins::property_id.eq(property))
+            .filter(device_pins::pin_id.eq_any(pins))
+            .order(device_pins::id)
+            .select(DevicePin::as_select())
+            .load(c)
+            .await
+    })
+}
+
+/// Those on a device, but for those it has forgotten and shall not hold.
+pub async fn on_device(
+    conn: &mut Conn,
+    property: PropertyId,
+    device: DeviceId,
+) -> QueryResult<Vec<DevicePin>> {
+    on!(conn, c => {
+        device_pins::table
+            .filter(device_pins::property_id.eq(property))
+            .filter(device_pins::device_id.eq(device))
+            .filter(device_pins::status.ne(DevicePinStatus::Removed))
+            .order(device_pins::id)
+            .select(DevicePin::as_select())
+            .load(c)
+            .await
+    })
+}
+
+/// By id.
+pub async fn by_ids(
+    conn: &mut Conn,
+    property: PropertyId,
+    ids: &[DevicePinId],
+) -> QueryResult<Vec<DevicePin>> {
+    on!(conn, c => {
+        device_pins::table
+            .filter(device_pins::property_id.eq(property))
+            .filter(device_pins::id.eq_any(ids))
+            .select(DevicePin::as_select())
+            .load(c)
+            .await
+    })
+}
+
+/// Takes the lease of these rows: 30 seconds in which nobody else writes to the device. Returns how
+/// many were free. The outcome counts as unknown until [`save`] says otherwise.
+pub async fn lease(
+    conn: &mut Conn,
+    property: PropertyId,
+    ids: &[DevicePinId],
+    lease: Uuid,
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> QueryResult<usize> {
+    on!(conn, c => {
+        diesel::update(
+            device_pins::table
+                .filter(device_pins::property_id.eq(property))
+                .filter(device_pins::id.eq_any(ids))
+                .filter(
+                    device_pins::lease_until.is_null().or(device_pins::lease_until.le(Timestamp(now))),
+                ),
+        )
+        .set((
+            device_pins::lease.eq(AnyId(lease)),
+            device_pins::lease_until.eq(Timestamp(until)),
+            device_pins::attempts.eq(device_pins::attempts + 1),
+            device_pins::outcome_unknown.eq(true),
+        ))
+        .execute(c)
+        .await
+    })
+}
+
+/// Devices with work that is due, over all properties, and the time it fell due.
+pub async fn due(
+    conn: &mut Conn,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> QueryResult<Vec<(PropertyId, DeviceId)>> {
+    on!(conn, c => {
+        device_pins::table
+            .inner_join(devices::table.on(devices::id.eq(device_pins::device_id)))
+            .filter(device_pins::done_generation.lt(device_pins::generation))
+            .filter(device_pins::next_attempt_at.le(Timestamp(now)))
+            .filter(
+                device_pins::lease_until.is_null().or(device_pins::lease_until.le(Timestamp(now))),
+            )
+            .select((device_pins::property_id, device_pins::device_id))
+            .distinct()
+            .limit(limit)
+            .load(c)
+            .await
+    })
+}

@@ -1,0 +1,281 @@
+//! PINs: sealed, found by keyed index, never two alike in a house at one time.
+
+use crate::conn::{Conn, DbError, on};
+use crate::key;
+use crate::schema::pins;
+use crate::seal::{DataKey, Place, Sealer};
+use chrono::{DateTime, Duration, Utc};
+use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error};
+use diesel_async::RunQueryDsl;
+use portal_domain::pin::{Proof, Use};
+use portal_domain::sql::Timestamp;
+use portal_domain::{PinId, PropertyId, Window};
+use secrecy::{ExposeSecret, SecretString};
+use std::collections::{BTreeMap, HashMap};
+
+/// How long after its window a PIN stays nobody else's.
+const REST: Duration = Duration::hours(24);
+
+/// A door code, without its digits.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = pins)]
+pub struct Pin {
+    /// Identifier.
+    pub id: PinId,
+    /// Whose.
+    pub property_id: PropertyId,
+    /// How many digits.
+    pub length: i32,
+    /// How it was chosen, as JSON.
+    pub proof: String,
+    /// From when nobody else gets these digits.
+    pub occupied_from: Timestamp,
+    /// Until when.
+    pub occupied_until: Timestamp,
+    /// When it was replaced.
+    pub retired_at: Option<Timestamp>,
+}
+
+impl Pin {
+    /// How it was chosen.
+    pub fn proof(&self) -> Proof {
+        serde_json::from_str(&self.proof).unwrap_or(Proof {
+            length: u8::try_from(self.length).unwrap_or(0),
+            rules: Vec::new(),
+            taken: 0,
+            draws: 0,
+            cooldown_days: 0,
+        })
+    }
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = pins)]
+struct Row {
+    id: PinId,
+    property_id: PropertyId,
+    sealed: Option<Vec<u8>>,
+    code_index: Vec<u8>,
+    length: i32,
+    proof: String,
+    occupied_from: Timestamp,
+    occupied_until: Timestamp,
+    retired_at: Option<Timestamp>,
+    created_at: Timestamp,
+}
+
+fn place(property: PropertyId, id: PinId) -> Place {
+    Place {
+        table: "pins",
+        column: "sealed",
+        property,
+        row: id.0,
+    }
+}
+
+fn occupied(window: Window) -> (Timestamp, Timestamp) {
+    let until = (window.until + REST).max(window.from);
+    (Timestamp(window.from), Timestamp(until))
+}
+
+/// What other guests of a house use around a window. Knows no digits: codes are compared by index.
+pub struct Uses {
+    index: DataKey,
+    uses: HashMap<Vec<u8>, Use>,
+}
+
+impl std::fmt::Debug for Uses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Uses").finish_non_exhaustive()
+    }
+}
+
+impl Uses {
+    /// Reads what others use, as far back as the longest cool-down.
+    pub async fn read(
+        conn: &mut Conn,
+        sealer: &Sealer,
+        property: PropertyId,
+        window: Window,
+        besides: Option<PinId>,
+        cooldown_days: i32,
+        now: DateTime<Utc>,
+    ) -> Result<Self, DbError> {
+        let index = key::index(conn, sealer, now).await?;
+        let (from, until) = occupied(window);
+        let back = Timestamp(window.from - Duration::days(cooldown_days.into()));
+        let rows: Vec<(PinId, Vec<u8>, Timestamp, Timestamp)> = on!(conn, c => {
+            pins::table
+                .filter(pins::property_id.eq(property))
+                .filter(pins::occupied_until.gt(back))
+                .filter(pins::occupied_from.lt(until))
+                .select((pins::id, pins::code_index, pins::occupied_from, pins::occupied_until))
+                .load(c)
+                .await
+        })?;
+        let mut uses = HashMap::new();
+        for (id, code, _, used_until) in rows {
+            if Some(id) == besides {
+                continue;
+            }
+            let this = if used_until > from {
+                Use::Taken
+            } else {
+                let days = (*from - *used_until).num_days();
+                Use::Past {
+                    days: i32::try_from(days).unwrap_or(i32::MAX),
+                }
+            };
+            let known = uses.entry(code).or_insert(this);
+            *known = match (*known, this) {
+                (Use::Past { days: a }, Use::Past { days: b }) => Use::Past { days: a.min(b) },
+                (Use::Free, other) => other,
+                _ => Use::Taken,
+            };
+        }
+        Ok(Self { index, uses })
+    }
+
+    /// Whether others use a code.
+    pub fn of(&self, code: &str) -> Use {
+        let index = self.index.index("pins", "code", code);
+        self.uses.get(&index).copied().unwrap_or(Use::Free)
+    }
+}
+
+/// Seals and stores a PIN for a window.
+///
+/// `None` when another guest of the house took the code meanwhile: on `PostgreSQL` the transaction
+/// is then over and must be tried again.
+pub async fn insert(
+    conn: &mut Conn,
+    sealer: &Sealer,
+    property: PropertyId,
+    code: &SecretString,
+    proof: &Proof,
+    window: Window,
+    now: DateTime<Utc>,
+) -> Result<Option<PinId>, DbError> {
+    let id = PinId::new();
+    let data_key = key::pins(conn, sealer, property, now).await?;
+    let index = key::index(conn, sealer, now).await?;
+    let (occupied_from, occupied_until) = occupied(window);
+    let row = Row {
+        id,
+        property_id: property,
+        sealed: Some(data_key.seal(place(property, id), code.expose_secret())?),
+        code_index: index.index("pins", "code", code.expose_secret()),
+        length: i32::try_from(code.expose_secret().len()).unwrap_or(i32::MAX),
+        proof: serde_json::to_string(proof).unwrap_or_default(),
+        occupied_from,
+        occupied_until,
+        retired_at: None,
+        created_at: now.into(),
+    };
+    let inserted = on!(conn, c => diesel::insert_into(pins::table).values(&row).execute(c).await);
+    match inserted {
+        Ok(_) => Ok(Some(id)),
+        Err(error) if is_taken(&error) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Keeps a PIN for another window. False when another guest has the code then; the same caution as
+/// with [`insert`] holds.
+pub async fn occupy(
+    conn: &mut Conn,
+    property: PropertyId,
+    id: PinId,
+    window: Window,
+) -> Result<bool, DbError> {
+    let (from, until) = occupied(window);
+    let updated = on!(conn, c => {
+        diesel::update(
+            pins::table
+                .filter(pins::property_id.eq(property))
+                .filter(pins::id.eq(id)),
+        )
+        .set((pins::occupied_from.eq(from), pins::occupied_until.eq(until)))
+        .execute(c)
+        .await
+    });
+    match updated {
+        Ok(_) => Ok(true),
+        Err(error) if is_taken(&error) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn is_taken(error: &Error) -> bool {
+    match error {
+        Error::DatabaseError(
+            DatabaseErrorKind::Unknown | DatabaseErrorKind::ExclusionViolation,
+            info,
+        ) => {
+            info.constraint_name() == Some("pins_one_at_a_time")
+                || info.message().contains("pins_one_at_a_time")
+        }
+        _ => false,
+    }
+}
+
+/// Notes that a PIN was replaced; it is nobody else's until its window is over.
+pub async fn retire(
+    conn: &mut Conn,
+    property: PropertyId,
+    id: PinId,
+    now: DateTime<Utc>,
+) -> QueryResult<usize> {
+    on!(conn, c => {
+        diesel::update(
+            pins::table
+                .filter(pins::property_id.eq(property))
+                .filter(pins::id.eq(id)),
+        )
+        .set(pins::retired_at.eq(Timestamp(now)))
+        .execute(c)
+        .await
+    })
+}
+
+/// Opens PINs, just before they are sent or shown. Erased ones are left out.
+pub async fn open(
+    conn: &mut Conn,
+    sealer: &Sealer,
+    property: PropertyId,
+    ids: &[PinId],
+    now: DateTime<Utc>,
+) -> Result<BTreeMap<PinId, SecretString>, DbError> {
+    let rows: Vec<(PinId, Option<Vec<u8>>)> = on!(conn, c => {
+        pins::table
+            .filter(pins::property_id.eq(property))
+            .filter(pins::id.eq_any(ids))
+            .select((pins::id, pins::sealed))
+            .load(c)
+            .await
+    })?;
+    let mut codes = BTreeMap::new();
+    if rows.is_empty() {
+        return Ok(codes);
+    }
+    let data_key = key::pins(conn, sealer, property, now).await?;
+    for (id, sealed) in rows {
+        if let Some(sealed) = sealed {
+            codes.insert(id, data_key.open(place(property, id), &sealed)?);
+        }
+    }
+    Ok(codes)
+}
+
+/// PINs by id, without their digits.
+pub async fn by_ids(conn: &mut Conn, property: PropertyId, ids: &[PinId]) -> QueryResult<Vec<Pin>> {
+    on!(conn, c => {
+        pins::table
+            .filter(pins::property_id.eq(property))
+            .filter(pins::id.eq_any(ids))
+            .select(Pin::as_select())
+            .load(c)
+            .await
+    })
+}
