@@ -19,6 +19,7 @@ macro_rules! codes {
             derive(diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)
         )]
         #[cfg_attr(feature = "sql", diesel(sql_type = diesel::sql_types::Text))]
+        #[cfg_attr(feature = "graphql", derive(async_graphql::Enum))]
         pub enum $name { $($(#[$variant_meta])* $variant,)+ }
 
         impl $name {

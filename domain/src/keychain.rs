@@ -68,21 +68,14 @@ codes! {
     }
 }
 
-/// One device of one door, as far as provisioning is concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DoorState {
-    /// How the PIN stands there.
-    pub status: DevicePinStatus,
-}
-
 impl KeychainProvisioning {
-    /// Sums up the devices of all doors.
-    pub fn of(over: bool, devices: impl IntoIterator<Item = DoorState>) -> Self {
+    /// Sums up how the PIN stands on the devices of all doors.
+    pub fn of(over: bool, devices: impl IntoIterator<Item = DevicePinStatus>) -> Self {
         use DevicePinStatus as S;
         let (mut all, mut set, mut removed, mut residual) = (0, 0, 0, 0);
         for device in devices {
             all += 1;
-            match device.status {
+            match device {
                 S::Set => set += 1,
                 S::Removed => removed += 1,
                 S::Residual => residual += 1,

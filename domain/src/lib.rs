@@ -28,7 +28,7 @@ pub use integration::{
     AppCategory, CredentialState, IntegrationStatus, IntegrationStatusReason, SyncState,
     ValidationOutcome, ValidationTrigger,
 };
-pub use keychain::{DoorState, KeychainDoorRole, KeychainProvisioning, KeychainStatus};
+pub use keychain::{KeychainDoorRole, KeychainProvisioning, KeychainStatus};
 pub use policy::{AccessIssueAt, AccessOnCheckOut, PinPushWhen, Policy};
 pub use reservation::{ReservationState, ReservationTransfer, WithheldCode};
 pub use role::{Permission, Role};

@@ -1,1 +1,45 @@
-//! placeholder
+//! Portal's background work: the queue, and one file per job.
+
+mod account;
+mod apps;
+mod catch_up;
+mod effects;
+mod env;
+mod gate;
+pub mod integration;
+mod job;
+mod program_devices;
+mod push_pins;
+pub mod queue;
+mod reconcile_access;
+pub mod sweep;
+mod sync_devices;
+mod sync_reservations;
+mod sync_rooms;
+pub mod trigger;
+mod validate_integration;
+
+pub use apps::{Adapter, Apps, Entry};
+pub use env::{Chance, Env};
+pub use gate::StoreGate;
+pub use job::{Code, Job, JobError, Priority, enqueue, enqueue_at, enqueue_urgent};
+pub use program_devices::ProgramDevices;
+pub use push_pins::PushPins;
+pub use queue::{Drained, Registry, SetAside, Workers, drain};
+pub use reconcile_access::ReconcileAccess;
+pub use sync_devices::SyncDevices;
+pub use sync_reservations::{SyncReservations, refresh};
+pub use sync_rooms::SyncRooms;
+pub use validate_integration::ValidateIntegration;
+
+/// Every kind of job there is.
+pub fn registry() -> Registry {
+    Registry::new()
+        .add::<ValidateIntegration>()
+        .add::<SyncRooms>()
+        .add::<SyncDevices>()
+        .add::<SyncReservations>()
+        .add::<ReconcileAccess>()
+        .add::<ProgramDevices>()
+        .add::<PushPins>()
+}

@@ -8,8 +8,9 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_domain::access::Door;
 use portal_domain::sql::Timestamp;
+use crate::device_pin::DevicePin;
 use portal_domain::{
-    ActorKind, KeychainDoorRole, KeychainId, KeychainStatus, PinId, PropertyId, ReservationId,
+    ActorKind, DeviceId, KeychainDoorRole, KeychainId, KeychainProvisioning, KeychainStatus, PinId, PropertyId, ReservationId,
     SpaceId, Window,
 };
 
@@ -60,6 +61,26 @@ impl Keychain {
     /// Where it is in its life.
     pub fn status(&self, now: DateTime<Utc>) -> KeychainStatus {
         KeychainStatus::at(now, self.window(), self.revoked_at.is_some())
+    }
+
+    /// How far the locks have got with it: `rows` are those of its PIN, `installed` the devices
+    /// behind its doors.
+    pub fn provisioning(
+        &self,
+        rows: &[DevicePin],
+        installed: &[DeviceId],
+        now: DateTime<Utc>,
+    ) -> KeychainProvisioning {
+        let over = self.status(now).is_over();
+        let rows = rows.iter().filter(|row| {
+            if over {
+                // A keychain that follows may use the same PIN: that copy is not ours to count.
+                row.desired().is_none()
+            } else {
+                installed.contains(&row.device_id)
+            }
+        });
+        KeychainProvisioning::of(over, rows.map(|row| row.status))
     }
 }
 

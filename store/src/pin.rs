@@ -10,7 +10,7 @@ use diesel::result::{DatabaseErrorKind, Error};
 use diesel_async::RunQueryDsl;
 use portal_domain::pin::{Proof, Use};
 use portal_domain::sql::Timestamp;
-use portal_domain::{PinId, PropertyId, Window};
+use portal_domain::{PinId, PropertyId, ReservationId, Window};
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::{BTreeMap, HashMap};
 
@@ -55,6 +55,7 @@ impl Pin {
 struct Row {
     id: PinId,
     property_id: PropertyId,
+    reservation_id: ReservationId,
     sealed: Option<Vec<u8>>,
     code_index: Vec<u8>,
     length: i32,
@@ -152,6 +153,7 @@ pub async fn insert(
     conn: &mut Conn,
     sealer: &Sealer,
     property: PropertyId,
+    reservation: ReservationId,
     code: &SecretString,
     proof: &Proof,
     window: Window,
@@ -164,6 +166,7 @@ pub async fn insert(
     let row = Row {
         id,
         property_id: property,
+        reservation_id: reservation,
         sealed: Some(data_key.seal(place(property, id), code.expose_secret())?),
         code_index: index.index("pins", "code", code.expose_secret()),
         length: i32::try_from(code.expose_secret().len()).unwrap_or(i32::MAX),
@@ -266,6 +269,22 @@ pub async fn open(
         }
     }
     Ok(codes)
+}
+
+/// Every PIN that was ever chosen for a reservation.
+pub async fn of_reservation(
+    conn: &mut Conn,
+    property: PropertyId,
+    reservation: ReservationId,
+) -> QueryResult<Vec<PinId>> {
+    on!(conn, c => {
+        pins::table
+            .filter(pins::property_id.eq(property))
+            .filter(pins::reservation_id.eq(reservation))
+            .select(pins::id)
+            .load(c)
+            .await
+    })
 }
 
 /// PINs by id, without their digits.

@@ -220,7 +220,7 @@ pub async fn lock(conn: &mut Conn, id: PropertyId) -> QueryResult<()> {
         Conn::Postgres(c) => properties::table
             .find(id)
             .select(properties::id)
-            .for_update()
+            .for_no_key_update()
             .first::<PropertyId>(&mut **c)
             .await
             .map(drop),

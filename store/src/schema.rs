@@ -315,6 +315,7 @@ diesel::table! {
     pins (id) {
         id -> Id,
         property_id -> Id,
+        reservation_id -> Id,
         sealed -> Nullable<Binary>,
         code_index -> Binary,
         length -> Integer,

@@ -60,7 +60,7 @@ pub(crate) struct Place {
 }
 
 /// A data key, opened for use.
-pub struct DataKey {
+pub(crate) struct DataKey {
     id: DataKeyId,
     key: SecretBox<[u8; KEY]>,
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Duration, Utc};
 use std::sync::Mutex;
 
 /// Tells the time.
-pub trait Clock: Send + Sync + 'static {
+pub trait Clock: std::fmt::Debug + Send + Sync + 'static {
     /// The time now, to the microsecond, as both databases store it.
     fn now(&self) -> DateTime<Utc>;
 }

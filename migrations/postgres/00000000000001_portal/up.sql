@@ -293,6 +293,8 @@ CREATE INDEX reservations_due ON reservations (decide_at) WHERE decide_at IS NOT
 CREATE TABLE pins (
   id uuid PRIMARY KEY,
   property_id uuid NOT NULL REFERENCES properties (id),
+  -- For whose sake it was chosen.
+  reservation_id uuid NOT NULL,
   sealed bytea,
   code_index bytea NOT NULL,
   length integer NOT NULL,
@@ -302,11 +304,14 @@ CREATE TABLE pins (
   retired_at timestamptz,
   created_at timestamptz NOT NULL,
   UNIQUE (property_id, id),
+  FOREIGN KEY (property_id, reservation_id) REFERENCES reservations (property_id, id),
   CHECK (occupied_from <= occupied_until),
   -- No two guests of a house share a code at one time.
   CONSTRAINT pins_one_at_a_time EXCLUDE USING gist (
     property_id WITH =, code_index WITH =, tstzrange(occupied_from, occupied_until) WITH &&)
 );
+
+CREATE INDEX pins_by_reservation ON pins (property_id, reservation_id);
 
 CREATE TABLE keychains (
   id uuid PRIMARY KEY,
@@ -327,7 +332,9 @@ CREATE TABLE keychains (
   FOREIGN KEY (property_id, reservation_id) REFERENCES reservations (property_id, id),
   FOREIGN KEY (property_id, main_space_id) REFERENCES spaces (property_id, id),
   FOREIGN KEY (property_id, pin_id) REFERENCES pins (property_id, id),
+  -- Deferred: the old keychain gives way before the new one stands.
   FOREIGN KEY (property_id, superseded_by) REFERENCES keychains (property_id, id)
+    DEFERRABLE INITIALLY DEFERRED
 );
 CREATE UNIQUE INDEX keychains_one_per_reservation ON keychains (reservation_id)
   WHERE superseded_by IS NULL;

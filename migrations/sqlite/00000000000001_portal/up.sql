@@ -291,6 +291,8 @@ CREATE INDEX reservations_due ON reservations (decide_at) WHERE decide_at IS NOT
 CREATE TABLE pins (
   id BLOB PRIMARY KEY NOT NULL,
   property_id BLOB NOT NULL REFERENCES properties (id),
+  -- For whose sake it was chosen.
+  reservation_id BLOB NOT NULL,
   sealed BLOB,
   code_index BLOB NOT NULL,
   length INTEGER NOT NULL,
@@ -300,6 +302,7 @@ CREATE TABLE pins (
   retired_at BIGINT,
   created_at BIGINT NOT NULL,
   UNIQUE (property_id, id),
+  FOREIGN KEY (property_id, reservation_id) REFERENCES reservations (property_id, id),
   CHECK (occupied_from <= occupied_until)
 );
 
@@ -313,6 +316,8 @@ WHEN EXISTS (SELECT 1 FROM pins p WHERE p.property_id = NEW.property_id AND p.co
   AND p.id <> NEW.id AND p.occupied_from < NEW.occupied_until AND NEW.occupied_from < p.occupied_until)
 BEGIN SELECT RAISE(ABORT, 'pins_one_at_a_time'); END;
 CREATE INDEX pins_by_code ON pins (property_id, code_index);
+
+CREATE INDEX pins_by_reservation ON pins (property_id, reservation_id);
 
 CREATE TABLE keychains (
   id BLOB PRIMARY KEY NOT NULL,
@@ -333,7 +338,9 @@ CREATE TABLE keychains (
   FOREIGN KEY (property_id, reservation_id) REFERENCES reservations (property_id, id),
   FOREIGN KEY (property_id, main_space_id) REFERENCES spaces (property_id, id),
   FOREIGN KEY (property_id, pin_id) REFERENCES pins (property_id, id),
+  -- Deferred: the old keychain gives way before the new one stands.
   FOREIGN KEY (property_id, superseded_by) REFERENCES keychains (property_id, id)
+    DEFERRABLE INITIALLY DEFERRED
 );
 CREATE UNIQUE INDEX keychains_one_per_reservation ON keychains (reservation_id)
   WHERE superseded_by IS NULL;

@@ -1,0 +1,359 @@
+//! What shall be true on locks and in the PMS, derived from the keychains. These rows are the record
+//! of what must happen; jobs only ring the bell.
+
+use crate::Env;
+use crate::reconcile_access::is_main;
+use chrono::{DateTime, Duration, Utc};
+use portal_domain::{
+    DeviceId, DevicePinStatus, DeviceRule, EffectError, PinId, PinPushId, PinPushStatus,
+    PinPushWait, PinPushWhen, PropertyId, Window,
+};
+use portal_store::device_pin::{self, DevicePin};
+use portal_store::keychain::{self, Keychain};
+use portal_store::pin_push::{self, PinPush};
+use portal_store::property::Property;
+use portal_store::reservation::Reservation;
+use portal_store::{DbError, Tx, device, integration};
+use rand::RngExt;
+use std::collections::BTreeMap;
+
+/// How long an effect belongs to who took it.
+pub(crate) const LEASE: Duration = Duration::seconds(30);
+/// The call ends this long before the lease does.
+pub(crate) const DEADLINE: std::time::Duration = std::time::Duration::from_secs(25);
+/// How long the PMS keeps a copy at most while locks still have to forget the code.
+const REMOVAL_PATIENCE: Duration = Duration::minutes(15);
+
+/// What has to be carried out now.
+#[derive(Debug, Default)]
+pub(crate) struct Touched {
+    /// Devices with due work.
+    pub(crate) devices: Vec<DeviceId>,
+    /// Whether the PMS copy has due work.
+    pub(crate) push: bool,
+}
+
+/// Brings the wishes of a reservation's PINs in line with its keychains.
+pub(crate) async fn desire(
+    tx: &mut Tx,
+    env: &Env,
+    property: &Property,
+    reservation: &Reservation,
+    granted: bool,
+) -> Result<Touched, DbError> {
+    let now = env.now();
+    let current = keychain::current(tx, property.id, &[reservation.id]).await?.pop();
+    let push = pin_push::lock(tx, property.id, reservation.id).await?;
+    let mut touched = Touched::default();
+    // Replaced ones too: they have to go from the locks.
+    for pin in portal_store::pin::of_reservation(tx, property.id, reservation.id).await? {
+        touched.devices.extend(desire_on_devices(tx, property.id, pin, now).await?);
+    }
+    touched.devices.sort_unstable();
+    touched.devices.dedup();
+    let live = current.filter(|keychain| !keychain.status(now).is_over());
+    let kept = granted || live.is_some();
+    let wish = match live {
+        Some(keychain) if kept && property.policy().push_pins => {
+            copy_wish(tx, property, reservation, &keychain).await?
+        }
+        _ => None,
+    };
+    touched.push = desire_in_pms(tx, property, reservation, push, wish, now).await?;
+    Ok(touched)
+}
+
+/// Each lock of a PIN shall hold it for the union of the windows of all doors that use it there.
+async fn desire_on_devices(
+    tx: &mut Tx,
+    property: PropertyId,
+    pin: PinId,
+    now: DateTime<Utc>,
+) -> Result<Vec<DeviceId>, DbError> {
+    let keychains: Vec<Keychain> = keychain::of_pin(tx, property, pin)
+        .await?
+        .into_iter()
+        .filter(|keychain| !keychain.status(now).is_over())
+        .collect();
+    let ids: Vec<_> = keychains.iter().map(|keychain| keychain.id).collect();
+    let doors = keychain::doors(tx, property, &ids).await?;
+    let spaces: Vec<_> = doors.iter().map(|door| door.space_id).collect();
+    let devices = device::in_spaces(tx, property, &spaces).await?;
+    let mut wanted: BTreeMap<DeviceId, (Window, DateTime<Utc>)> = BTreeMap::new();
+    for door in &doors {
+        let window = Window {
+            from: *door.starts_at,
+            until: *door.ends_at,
+        };
+        for device in devices.iter().filter(|d| d.space_id == Some(door.space_id)) {
+            let lead = device.rules().into_iter().find_map(|rule| match rule {
+                DeviceRule::Lead(lead) => Some(lead.duration()),
+                _ => None,
+            });
+            let due = lead.map_or(now, |lead| (window.from - lead).max(now));
+            wanted
+                .entry(device.id)
+                .and_modify(|(all, first)| {
+                    *all = all.union(window);
+                    *first = (*first).min(due);
+                })
+                .or_insert((window, due));
+        }
+    }
+    let mut touched = Vec::new();
+    for mut row in device_pin::of_pins(tx, property, &[pin]).await? {
+        let wish = wanted.remove(&row.device_id);
+        if change(&mut row, wish, now) {
+            device_pin::save(tx, &row).await?;
+            touched.push(row.device_id);
+        }
+    }
+    for (device, (window, due)) in wanted {
+        let row = DevicePin::new(property, pin, device, window, due, now);
+        device_pin::insert(tx, &row).await?;
+        touched.push(device);
+    }
+    Ok(touched)
+}
+
+/// Changes what a device shall hold. False when it is what it was.
+fn change(
+    row: &mut DevicePin,
+    wish: Option<(Window, DateTime<Utc>)>,
+    now: DateTime<Utc>,
+) -> bool {
+    use DevicePinStatus as S;
+    let gone = matches!(row.status, S::Removed | S::Removing | S::Residual);
+    match wish {
+        Some((window, _)) if !gone && row.desired() == Some(window) => return false,
+        Some((window, due)) => {
+            row.desired_from = Some(window.from.into());
+            row.desired_until = Some(window.until.into());
+            row.status = S::Waiting;
+            row.next_attempt_at = Some(due.into());
+        }
+        None if gone => return false,
+        None => {
+            row.desired_from = None;
+            row.desired_until = None;
+            row.next_attempt_at = Some(now.into());
+            row.status = if row.was_ever_sent() { S::Removing } else { S::Removed };
+        }
+    }
+    row.generation += 1;
+    row.attempts = 0;
+    row.last_error = None;
+    if row.status == S::Removed {
+        row.done_generation = row.generation;
+        row.next_attempt_at = None;
+    }
+    true
+}
+
+/// What the PMS shall hold of a keychain.
+struct CopyWish {
+    pin: PinId,
+    room: portal_domain::RoomId,
+    window: Window,
+    common_doors: bool,
+    door_ready: bool,
+}
+
+async fn copy_wish(
+    tx: &mut Tx,
+    property: &Property,
+    reservation: &Reservation,
+    keychain: &Keychain,
+) -> Result<Option<CopyWish>, DbError> {
+    let integration = integration::by_id(tx, property.id, reservation.integration_id).await?;
+    let may_store = integration.is_some_and(|integration| integration.may_store_pins);
+    let (Some(room), true) = (reservation.room_id, may_store) else {
+        return Ok(None);
+    };
+    let doors = keychain::doors(tx, property.id, &[keychain.id]).await?;
+    let door_ready = property.policy().push_when == PinPushWhen::Granted
+        || main_door_has(tx, property.id, keychain).await?;
+    Ok(Some(CopyWish {
+        pin: keychain.pin_id,
+        room,
+        window: keychain.window(),
+        common_doors: doors
+            .iter()
+            .any(|door| door.role == portal_domain::KeychainDoorRole::Common),
+        door_ready,
+    }))
+}
+
+/// Whether every lock of the main door has taken the PIN.
+pub(crate) async fn main_door_has(
+    tx: &mut Tx,
+    property: PropertyId,
+    keychain: &Keychain,
+) -> Result<bool, DbError> {
+    let doors = keychain::doors(tx, property, &[keychain.id]).await?;
+    let main: Vec<_> = doors
+        .iter()
+        .filter(|door| is_main(door))
+        .map(|door| door.space_id)
+        .collect();
+    let devices = device::in_spaces(tx, property, &main).await?;
+    let rows = device_pin::of_pins(tx, property, &[keychain.pin_id]).await?;
+    Ok(!devices.is_empty()
+        && devices.iter().all(|device| {
+            rows.iter().any(|row| {
+                row.device_id == device.id
+                    && matches!(row.status, DevicePinStatus::Sent | DevicePinStatus::Set)
+            })
+        }))
+}
+
+/// Whether no lock holds a PIN any more, as far as that can be had.
+pub(crate) async fn is_gone_from_locks(
+    tx: &mut Tx,
+    property: PropertyId,
+    pin: PinId,
+) -> Result<bool, DbError> {
+    let rows = device_pin::of_pins(tx, property, &[pin]).await?;
+    Ok(rows
+        .iter()
+        .all(|row| matches!(row.status, DevicePinStatus::Removed | DevicePinStatus::Residual)))
+}
+
+async fn desire_in_pms(
+    tx: &mut Tx,
+    property: &Property,
+    reservation: &Reservation,
+    push: Option<PinPush>,
+    wish: Option<CopyWish>,
+    now: DateTime<Utc>,
+) -> Result<bool, DbError> {
+    match (push, wish) {
+        (None, None) => Ok(false),
+        (None, Some(wish)) => {
+            let mut push = new_push(property.id, reservation, &wish, now);
+            set(&mut push, &wish, now);
+            pin_push::insert(tx, &push).await?;
+            Ok(wish.door_ready)
+        }
+        (Some(mut push), Some(wish)) => {
+            let same = push.desired() == Some(wish.window)
+                && push.desired_room_id == Some(wish.room)
+                && push.pin_id == wish.pin
+                && push.common_doors == wish.common_doors;
+            if same {
+                return Ok(false);
+            }
+            push.generation += 1;
+            set(&mut push, &wish, now);
+            pin_push::save(tx, &push).await?;
+            Ok(wish.door_ready)
+        }
+        (Some(mut push), None) => {
+            if push.desired_room_id.is_none() {
+                return Ok(false);
+            }
+            push.generation += 1;
+            push.attempts = 0;
+            push.last_error = None;
+            push.error_said = None;
+            push.waiting_for = None;
+            let sent = push.external_token_id.is_some()
+                || push.outcome_unknown
+                || push.done_generation > 0;
+            push.desired_room_id = None;
+            push.desired_from = None;
+            push.desired_until = None;
+            if sent {
+                push.status = PinPushStatus::Removing;
+                // The lock first, then the PMS; but not for ever.
+                let gone = is_gone_from_locks(tx, property.id, push.pin_id).await?;
+                let due = if gone { now } else { now + REMOVAL_PATIENCE };
+                push.next_attempt_at = Some(due.into());
+                pin_push::save(tx, &push).await?;
+                Ok(gone)
+            } else {
+                push.status = PinPushStatus::Removed;
+                push.done_generation = push.generation;
+                push.next_attempt_at = None;
+                pin_push::save(tx, &push).await?;
+                Ok(false)
+            }
+        }
+    }
+}
+
+fn set(push: &mut PinPush, wish: &CopyWish, now: DateTime<Utc>) {
+    push.pin_id = wish.pin;
+    push.desired_room_id = Some(wish.room);
+    push.desired_from = Some(wish.window.from.into());
+    push.desired_until = Some(wish.window.until.into());
+    push.common_doors = wish.common_doors;
+    push.status = PinPushStatus::Waiting;
+    push.attempts = 0;
+    push.last_error = None;
+    push.error_said = None;
+    push.waiting_for = (!wish.door_ready).then_some(PinPushWait::Door);
+    push.next_attempt_at = wish.door_ready.then_some(now.into());
+}
+
+fn new_push(
+    property: PropertyId,
+    reservation: &Reservation,
+    wish: &CopyWish,
+    now: DateTime<Utc>,
+) -> PinPush {
+    PinPush {
+        id: PinPushId::new(),
+        property_id: property,
+        reservation_id: reservation.id,
+        pin_id: wish.pin,
+        integration_id: reservation.integration_id,
+        status: PinPushStatus::Waiting,
+        waiting_for: None,
+        external_token_id: None,
+        desired_room_id: None,
+        desired_from: None,
+        desired_until: None,
+        common_doors: false,
+        verified_at: None,
+        generation: 1,
+        done_generation: 0,
+        lease: None,
+        lease_until: None,
+        next_attempt_at: None,
+        attempts: 0,
+        last_error: None,
+        error_said: None,
+        outcome_unknown: false,
+        created_at: now.into(),
+    }
+}
+
+/// When to try again: longer each time, 15 minutes at most, 5 when a guest waits or a code has to
+/// go; each with chance, so that what failed together does not return together.
+pub(crate) fn again_at(
+    env: &Env,
+    attempts: i32,
+    urgent: bool,
+    asked: Option<std::time::Duration>,
+) -> DateTime<Utc> {
+    let most: i64 = if urgent { 300 } else { 900 };
+    let exponent = u32::try_from((attempts - 1).clamp(0, 6)).unwrap_or(0);
+    let seconds = (5 * 3_i64.pow(exponent)).min(most);
+    let share = env.chance.rng().random_range(50..=100);
+    let own = env.now() + Duration::milliseconds(seconds * 10 * share);
+    let asked = asked.and_then(|pause| Duration::from_std(pause).ok());
+    asked.map_or(own, |pause| own.max(env.now() + pause))
+}
+
+/// What an adapter's error means for an effect.
+pub(crate) fn effect_error(error: &portal_interface::AdapterError) -> EffectError {
+    use portal_interface::AdapterError as E;
+    match error {
+        E::Unauthorized => EffectError::Unauthorized,
+        E::Declined { .. } => EffectError::Declined,
+        E::RateLimited { .. } => EffectError::RateLimited,
+        E::TooHeavy | E::StaleCursor | E::Unreachable(_) => EffectError::Unreachable,
+        E::Unreadable { .. } => EffectError::Unreadable,
+    }
+}

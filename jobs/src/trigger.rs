@@ -1,0 +1,69 @@
+//! From what happened to the reservations it concerns. Every trigger enqueues the same job.
+
+use crate::job::enqueue;
+use crate::{Env, ReconcileAccess};
+use portal_domain::{PropertyId, ReservationId, RoomId, SpaceId};
+use portal_store::reservation::{self, Concerned};
+use portal_store::{DbError, Tx, room};
+
+/// These rooms were mapped, unmapped or given another parent.
+pub async fn rooms(
+    tx: &mut Tx,
+    env: &Env,
+    property: PropertyId,
+    rooms: &[RoomId],
+) -> Result<(), DbError> {
+    let rooms = room::with_parts(tx, property, rooms).await?;
+    concerned(tx, env, property, &Concerned::Rooms(rooms)).await
+}
+
+/// A device was installed in this space or removed from it.
+pub async fn space(
+    tx: &mut Tx,
+    env: &Env,
+    property: PropertyId,
+    space: SpaceId,
+) -> Result<(), DbError> {
+    let mapped = room::mapped_to(tx, property, space).await?;
+    rooms(tx, env, property, &mapped).await
+}
+
+/// An integration came back, broke or was disconnected.
+pub async fn integration(
+    tx: &mut Tx,
+    env: &Env,
+    property: PropertyId,
+    integration: portal_domain::IntegrationId,
+) -> Result<(), DbError> {
+    concerned(tx, env, property, &Concerned::Integration(integration)).await
+}
+
+async fn concerned(
+    tx: &mut Tx,
+    env: &Env,
+    property: PropertyId,
+    concerned: &Concerned,
+) -> Result<(), DbError> {
+    let ids = reservation::open_of(tx, property, concerned).await?;
+    reservations(tx, env, property, &ids).await
+}
+
+/// These reservations changed.
+pub async fn reservations(
+    tx: &mut Tx,
+    env: &Env,
+    property: PropertyId,
+    ids: &[ReservationId],
+) -> Result<(), DbError> {
+    // In the order of their ids, so that two transactions cannot wait for each other.
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    for reservation in ids {
+        let job = ReconcileAccess {
+            property,
+            reservation,
+        };
+        enqueue(tx, env.now(), &job).await?;
+    }
+    Ok(())
+}
