@@ -124,6 +124,22 @@ pub async fn resolve(
     })
 }
 
+/// Problems by id.
+pub async fn by_ids(
+    conn: &mut Conn,
+    property: PropertyId,
+    ids: &[ProblemId],
+) -> QueryResult<Vec<Problem>> {
+    on!(conn, c => {
+        problems::table
+            .filter(problems::property_id.eq(property))
+            .filter(problems::id.eq_any(ids))
+            .select(Problem::as_select())
+            .load(c)
+            .await
+    })
+}
+
 /// A page of a property's problems, the oldest first.
 pub async fn page(
     conn: &mut Conn,

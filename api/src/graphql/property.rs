@@ -1,0 +1,414 @@
+//! Organizations and properties, and the lists that hang on a property.
+
+use super::device::Device;
+use super::id::{Kind, RowId};
+use super::integration::Integration;
+use super::keychain::Keychain;
+use super::page::Paging;
+use super::problem::Problem;
+use super::reservation::{Reservation, ReservationFilter, ReservationTotals};
+use super::room::Room;
+use super::space::Space;
+use super::time::TimeZone;
+use super::{Reach, Result, id, load, read};
+use crate::edge::ApiError;
+use async_graphql::connection::{Connection, EmptyFields};
+use async_graphql::{Context, ID, Object, SimpleObject};
+use portal_domain::{
+    AccessIssueAt, AccessOnCheckOut, AppCategory, KeychainStatus, OrganizationId, Permission,
+    PinPushWhen, PropertyId, ReservationTransfer,
+};
+use portal_store::{device, integration, keychain, problem, property, reservation, room, space};
+
+/// The property an argument names, if it is one of the caller's.
+pub(crate) fn own(ctx: &Context<'_>, id: &ID) -> Result<Option<PropertyId>> {
+    let viewer = ctx.viewer()?;
+    Ok(id::property_of(id).filter(|property| viewer.sees(*property)))
+}
+
+/// The row an argument names, if it is of one of the caller's properties.
+pub(crate) fn own_row(ctx: &Context<'_>, kind: Kind, id: &ID) -> Result<Option<RowId>> {
+    let viewer = ctx.viewer()?;
+    Ok(id::row_of(kind, id).filter(|row| viewer.sees(row.property)))
+}
+
+/// A company that owns properties.
+pub struct Organization(pub(crate) property::Organization);
+
+#[Object]
+impl Organization {
+    /// Opaque global identifier.
+    pub(crate) async fn id(&self) -> ID {
+        id::global(Kind::Organization, self.0.id)
+    }
+
+    /// Name of the company.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Those of its properties the caller may see.
+    async fn properties(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Read after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Read before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many from the start, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
+    ) -> Result<Connection<String, Property>> {
+        let paging = Paging {
+            after,
+            before,
+            first,
+            last,
+        };
+        properties(ctx, Some(self.0.id), paging).await
+    }
+}
+
+impl Organization {
+    /// The organization of a property or membership of the caller.
+    pub(crate) async fn of(ctx: &Context<'_>, id: OrganizationId) -> Result<Organization> {
+        let found = load(ctx, id).await?;
+        found.map(Organization).ok_or_else(ApiError::internal)
+    }
+}
+
+async fn properties(
+    ctx: &Context<'_>,
+    organization: Option<OrganizationId>,
+    paging: Paging,
+) -> Result<Connection<String, Property>> {
+    let asked = paging.read::<String>("properties", false)?;
+    let ids = ctx.viewer()?.properties();
+    let mut conn = read(ctx).await?;
+    let rows = property::page(&mut conn, &ids, organization, &asked.page).await?;
+    Ok(asked.connection(rows, false, |row| (row.name.clone(), row.id.0), Property))
+}
+
+/// A hotel, hostel or other house: one place, one time zone.
+pub struct Property(pub(crate) property::Property);
+
+#[Object]
+impl Property {
+    /// Devices of all lock integrations, by name.
+    #[expect(clippy::too_many_arguments, reason = "the paging arguments of Relay")]
+    async fn devices(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only devices that are, or are not, installed in a space.")]
+        installed: Option<bool>,
+        #[graphql(desc = "Read after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Read before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many from the start, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
+    ) -> Result<Option<Connection<String, Device>>> {
+        ctx.require(Permission::DevicesRead, self.0.id)?;
+        let paging = Paging {
+            after,
+            before,
+            first,
+            last,
+        };
+        let asked = paging.read::<String>("devices", false)?;
+        let mut conn = read(ctx).await?;
+        let rows = device::page(&mut conn, self.0.id, installed, None, &asked.page).await?;
+        Ok(Some(asked.connection(rows, false, |row| (row.name.clone(), row.id.0), Device)))
+    }
+
+    /// Opaque global identifier.
+    pub(crate) async fn id(&self) -> ID {
+        id::global(Kind::Property, self.0.id)
+    }
+
+    /// Links to apps, the oldest first.
+    #[expect(clippy::too_many_arguments, reason = "the paging arguments of Relay")]
+    async fn integrations(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only links to apps of this kind.")] category: Option<AppCategory>,
+        #[graphql(desc = "Read after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Read before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many from the start, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
+    ) -> Result<Option<Connection<String, Integration>>> {
+        ctx.require(Permission::IntegrationsRead, self.0.id)?;
+        let paging = Paging {
+            after,
+            before,
+            first,
+            last,
+        };
+        let asked = paging.read("integrations", false)?;
+        let mut conn = read(ctx).await?;
+        let rows = integration::page(&mut conn, self.0.id, category, &asked.page).await?;
+        let key = |row: &integration::Integration| (row.created_at, row.id.0);
+        Ok(Some(asked.connection(rows, false, key, Integration)))
+    }
+
+    /// Keychains, by start.
+    #[expect(clippy::too_many_arguments, reason = "the paging arguments of Relay")]
+    async fn keychains(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only those with one of these statuses.")] status: Option<
+            Vec<KeychainStatus>,
+        >,
+        #[graphql(desc = "Read after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Read before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many from the start, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
+    ) -> Result<Option<Connection<String, Keychain>>> {
+        ctx.require(Permission::KeychainsRead, self.0.id)?;
+        let paging = Paging {
+            after,
+            before,
+            first,
+            last,
+        };
+        let asked = paging.read("keychains", false)?;
+        let filter = keychain::Filter {
+            status: status.unwrap_or_default(),
+            reservation: None,
+        };
+        let now = ctx.env()?.now();
+        let mut conn = read(ctx).await?;
+        let rows = keychain::page(&mut conn, self.0.id, &filter, now, &asked.page).await?;
+        let key = |row: &keychain::Keychain| (row.starts_at, row.id.0);
+        Ok(Some(asked.connection(rows, false, key, Keychain)))
+    }
+
+    /// Name of the property.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The company that owns it.
+    async fn organization(&self, ctx: &Context<'_>) -> Result<Organization> {
+        Organization::of(ctx, self.0.organization_id).await
+    }
+
+    /// The live link to the property management system. Null when there is none.
+    async fn pms_integration(&self, ctx: &Context<'_>) -> Result<Option<Integration>> {
+        ctx.require(Permission::IntegrationsRead, self.0.id)?;
+        let mut conn = read(ctx).await?;
+        let live = integration::live(&mut conn, self.0.id).await?;
+        Ok(live
+            .into_iter()
+            .find(|link| link.category == AppCategory::Pms)
+            .map(Integration))
+    }
+
+    /// How access is given here.
+    async fn policy(&self, ctx: &Context<'_>) -> Result<Option<AccessPolicy>> {
+        ctx.require(Permission::PolicyManage, self.0.id)?;
+        Ok(Some(self.0.policy().into()))
+    }
+
+    /// What a person should look at, oldest first.
+    #[expect(clippy::too_many_arguments, reason = "the paging arguments of Relay")]
+    async fn problems(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Those already resolved instead of the open ones.", default = false)]
+        resolved: bool,
+        #[graphql(desc = "Read after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Read before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many from the start, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
+    ) -> Result<Option<Connection<String, Problem>>> {
+        ctx.require(Permission::Problems, self.0.id)?;
+        let paging = Paging {
+            after,
+            before,
+            first,
+            last,
+        };
+        let asked = paging.read("problems", false)?;
+        let mut conn = read(ctx).await?;
+        let rows = problem::page(&mut conn, self.0.id, resolved, &asked.page).await?;
+        let key = |row: &problem::Problem| (row.first_seen, row.id.0);
+        Ok(Some(asked.connection(rows, false, key, Problem)))
+    }
+
+    /// Reservations, by start. Only transferred ones unless asked otherwise.
+    #[expect(clippy::too_many_arguments, reason = "the paging arguments of Relay")]
+    async fn reservations(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which stays to read.")] filter: Option<ReservationFilter>,
+        #[graphql(
+            desc = "Only these transfer states.",
+            default_with = "vec![ReservationTransfer::Transferred]"
+        )]
+        transfer: Vec<ReservationTransfer>,
+        #[graphql(desc = "Read after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Read before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many from the start, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
+    ) -> Result<Option<Connection<String, Reservation, ReservationTotals, EmptyFields>>> {
+        ctx.require(Permission::StaysRead, self.0.id)?;
+        let paging = Paging {
+            after,
+            before,
+            first,
+            last,
+        };
+        let asked = paging.read("reservations", false)?;
+        let zone = self.0.time_zone.as_deref().unwrap_or("UTC").parse();
+        let filter = filter.unwrap_or_default().read(
+            self.0.id,
+            zone.unwrap_or(chrono_tz::Tz::UTC),
+            transfer,
+        );
+        let mut conn = read(ctx).await?;
+        let rows = reservation::page(&mut conn, self.0.id, &filter, &asked.page).await?;
+        let key = |row: &reservation::Reservation| (row.starts_at, row.id.0);
+        let totals = ReservationTotals {
+            property: self.0.id,
+            filter,
+        };
+        Ok(Some(asked.with_fields(rows, false, key, Reservation, totals)))
+    }
+
+    /// Rooms and beds as the property management system knows them, by name.
+    #[expect(clippy::too_many_arguments, reason = "the paging arguments of Relay")]
+    async fn rooms(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only rooms that are, or are not, mapped to a space.")] mapped: Option<
+            bool,
+        >,
+        #[graphql(desc = "Read after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Read before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many from the start, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
+    ) -> Result<Option<Connection<String, Room>>> {
+        ctx.require(Permission::RoomsRead, self.0.id)?;
+        let paging = Paging {
+            after,
+            before,
+            first,
+            last,
+        };
+        let asked = paging.read::<String>("rooms", false)?;
+        let mut conn = read(ctx).await?;
+        let rows = room::page(&mut conn, self.0.id, mapped, &asked.page).await?;
+        Ok(Some(asked.connection(rows, false, |row| (row.name.clone(), row.id.0), Room)))
+    }
+
+    /// Spaces, by name.
+    async fn spaces(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Read after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Read before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many from the start, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
+    ) -> Result<Option<Connection<String, Space>>> {
+        ctx.require(Permission::RoomsRead, self.0.id)?;
+        let paging = Paging {
+            after,
+            before,
+            first,
+            last,
+        };
+        let asked = paging.read::<String>("spaces", false)?;
+        let mut conn = read(ctx).await?;
+        let rows = space::page(&mut conn, self.0.id, &asked.page).await?;
+        Ok(Some(asked.connection(rows, false, |row| (row.name.clone(), row.id.0), Space)))
+    }
+
+    /// Zone in which local dates are read. Null until a property management system has told it; then
+    /// UTC is used.
+    async fn time_zone(&self) -> Option<TimeZone> {
+        self.0.time_zone.clone().map(TimeZone)
+    }
+}
+
+impl Property {
+    /// The property of something the caller has already been given.
+    pub(crate) async fn of(ctx: &Context<'_>, id: PropertyId) -> Result<Property> {
+        let found = load(ctx, id).await?;
+        found.map(Property).ok_or_else(ApiError::internal)
+    }
+}
+
+/// How a property gives access.
+#[derive(SimpleObject)]
+pub struct AccessPolicy {
+    /// Minutes a keychain stays valid after the end of the stay.
+    buffer_after: i32,
+    /// Minutes it is valid before the start.
+    buffer_before: i32,
+    /// Days a past PIN is not given again, as far as there are enough others.
+    cooldown_days: i32,
+    /// Days before arrival from which access is made.
+    horizon_days: i32,
+    /// When access is made.
+    issue_at: AccessIssueAt,
+    /// Minutes the old room stays open after a move in mid-stay.
+    luggage_minutes: i32,
+    /// What check-out does.
+    on_check_out: AccessOnCheckOut,
+    /// Digits of a PIN, where the locks allow it.
+    pin_length: i32,
+    /// Whether PINs are stored in the property management system.
+    push_pins: bool,
+    /// When they are stored there.
+    push_when: PinPushWhen,
+}
+
+impl From<portal_domain::Policy> for AccessPolicy {
+    fn from(policy: portal_domain::Policy) -> Self {
+        Self {
+            buffer_after: policy.buffer_after,
+            buffer_before: policy.buffer_before,
+            cooldown_days: policy.cooldown_days,
+            horizon_days: policy.horizon_days,
+            issue_at: policy.issue_at,
+            luggage_minutes: policy.luggage_minutes,
+            on_check_out: policy.on_check_out,
+            pin_length: policy.pin_length,
+            push_pins: policy.push_pins,
+            push_when: policy.push_when,
+        }
+    }
+}
+
+/// Reading properties.
+#[derive(Default)]
+pub struct PropertyQuery;
+
+#[Object]
+impl PropertyQuery {
+    /// Properties the caller may see.
+    async fn properties(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Read after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Read before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many from the start, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
+    ) -> Result<Connection<String, Property>> {
+        let paging = Paging {
+            after,
+            before,
+            first,
+            last,
+        };
+        properties(ctx, None, paging).await
+    }
+
+    /// One property. Null when it does not exist or is not the caller's to see.
+    async fn property(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Global identifier.")] id: ID,
+    ) -> Result<Option<Property>> {
+        match own(ctx, &id)? {
+            Some(property) => Ok(load(ctx, property).await?.map(Property)),
+            None => Ok(None),
+        }
+    }
+}

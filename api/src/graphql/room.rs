@@ -1,0 +1,357 @@
+//! Rooms of the PMS, and mapping them to spaces.
+
+use super::integration::Integration;
+use super::loaders::SpaceOf;
+use super::property::Property;
+use super::space::Space;
+use super::user_error::payload;
+use super::{Reach, Result, id, load, property};
+use async_graphql::{Context, ID, InputObject, Object};
+use portal_domain::{EventKind, Permission, PropertyId, RoomId, RoomKind, SpaceId, SubjectKind};
+use portal_jobs::trigger;
+use portal_store::audit::{self, NewEntry};
+use portal_store::event::{self, NewEvent};
+use portal_store::{Conn, DbError, Tx, keychain, reservation, room};
+
+use super::id::Kind;
+use super::time::Instant;
+
+/// A room or bed as the property management system knows it.
+pub struct Room(pub(crate) room::Room);
+
+#[Object]
+impl Room {
+    /// Whether it is in use there.
+    async fn active(&self) -> bool {
+        self.0.active
+    }
+
+    /// Its identifier there.
+    async fn external_id(&self) -> &str {
+        &self.0.external_id
+    }
+
+    /// Opaque global identifier.
+    pub(crate) async fn id(&self) -> ID {
+        id::row(Kind::Room, self.0.property_id, self.0.id)
+    }
+
+    /// Where it was read.
+    async fn integration(&self, ctx: &Context<'_>) -> Result<Option<Integration>> {
+        Integration::load(ctx, self.0.property_id, self.0.integration_id).await
+    }
+
+    /// What it is.
+    async fn kind(&self) -> RoomKind {
+        self.0.kind
+    }
+
+    /// Number or name.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The room it is part of, as a bed is of a dorm.
+    async fn parent(&self, ctx: &Context<'_>) -> Result<Option<Room>> {
+        match self.0.parent_id {
+            Some(parent) => Room::load(ctx, self.0.property_id, parent).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Where it is.
+    async fn property(&self, ctx: &Context<'_>) -> Result<Property> {
+        Property::of(ctx, self.0.property_id).await
+    }
+
+    /// When it vanished there. Its mapping stays.
+    async fn removed_at(&self) -> Option<Instant> {
+        self.0.removed_at.map(Into::into)
+    }
+
+    /// The space it is mapped to. Null means that its reservations get no keychain, unless its parent
+    /// is mapped.
+    async fn space(&self, ctx: &Context<'_>) -> Result<Option<Space>> {
+        let key = (self.0.property_id, SpaceOf(self.0.id));
+        Ok(load(ctx, key).await?.map(Space))
+    }
+}
+
+impl Room {
+    /// The room, if the caller may read rooms there.
+    pub(crate) async fn load(
+        ctx: &Context<'_>,
+        property: PropertyId,
+        room: RoomId,
+    ) -> Result<Option<Room>> {
+        ctx.require(Permission::RoomsRead, property)?;
+        Ok(load(ctx, (property, room)).await?.map(Room))
+    }
+}
+
+/// Input of roomMap.
+#[derive(InputObject)]
+pub struct RoomMapInput {
+    /// Room to map.
+    room: ID,
+    /// Space it leads to.
+    space: ID,
+}
+
+payload! {
+    "roomMap", RoomMapPayload, RoomMapUserError, RoomMapErrorCode;
+    /// The room with its space.
+    room: Room,
+    ;
+    /// The room is mapped to another space; unmap it first.
+    AlreadyMapped,
+    /// There is no such room, or it is not the caller's to see.
+    RoomNotFound,
+    /// The space is archived.
+    SpaceArchived,
+    /// There is no such space, or it is not the caller's to see.
+    SpaceNotFound,
+}
+
+/// Input of roomUnmap.
+#[derive(InputObject)]
+pub struct RoomUnmapInput {
+    /// Go on although access of guests in house ends. Needs a reason.
+    end_in_house_access: Option<bool>,
+    /// Why, for the audit log. Required when access of guests in house ends.
+    reason: Option<String>,
+    /// Room to unmap.
+    room: ID,
+}
+
+payload! {
+    "roomUnmap", RoomUnmapPayload, RoomUnmapUserError, RoomUnmapErrorCode;
+    /// The room without a space.
+    room: Room,
+    ;
+    /// Access of guests in house would end; the message says of how many.
+    InHouseGuests,
+    /// The room has no mapping.
+    NotMapped,
+    /// A reason is required.
+    ReasonMissing,
+    /// There is no such room, or it is not the caller's to see.
+    RoomNotFound,
+}
+
+/// Mutations of rooms.
+#[derive(Default)]
+pub struct RoomMutation;
+
+#[Object]
+impl RoomMutation {
+    /// Maps a room to a space. Keychains of its waiting reservations follow within a minute. Mapping
+    /// it to the space it has is no error.
+    async fn room_map(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: RoomMapInput,
+    ) -> Result<Option<RoomMapPayload>> {
+        use RoomMapErrorCode as Code;
+        ctx.require_anywhere(Permission::SpacesWrite)?;
+        let no_room = || {
+            let message = "There is no such room.";
+            Ok(Some(RoomMapPayload::refused(Code::RoomNotFound, Some("room"), message)))
+        };
+        let no_space = || {
+            let message = "There is no such space.";
+            Ok(Some(RoomMapPayload::refused(Code::SpaceNotFound, Some("space"), message)))
+        };
+        let Some(target) = property::own_row(ctx, Kind::Room, &input.room)? else {
+            return no_room();
+        };
+        ctx.require(Permission::SpacesWrite, target.property)?;
+        let Some(space_id) = id::row_of(Kind::Space, &input.space)
+            .filter(|space| space.property == target.property)
+        else {
+            return no_space();
+        };
+        let (room_id, space_id) = (RoomId(target.row), SpaceId(space_id.row));
+        let (env, viewer) = (ctx.env()?, ctx.viewer()?);
+        let now = env.now();
+        let mut tx = env.db.begin().await?;
+        let Some(row) = room::by_id(&mut tx, target.property, room_id).await? else {
+            return no_room();
+        };
+        let Some(space) = portal_store::space::by_id(&mut tx, target.property, space_id).await?
+        else {
+            return no_space();
+        };
+        if space.archived_at.is_some() {
+            let message = format!("{} is archived.", space.name);
+            let payload = RoomMapPayload::refused(Code::SpaceArchived, Some("space"), message);
+            return Ok(Some(payload));
+        }
+        let by = viewer.user()?;
+        if room::map(&mut tx, target.property, room_id, space_id, by, now).await? == 0 {
+            let mapped = room::mappings(&mut tx, target.property, &[room_id]).await?;
+            if mapped.iter().any(|(_, mapped)| *mapped == space_id) {
+                return Ok(Some(RoomMapPayload {
+                    room: Some(Room(row)),
+                    ..RoomMapPayload::default()
+                }));
+            }
+            let message = format!("Room {} is mapped to another space. Unmap it first.", row.name);
+            let payload = RoomMapPayload::refused(Code::AlreadyMapped, Some("space"), message);
+            return Ok(Some(payload));
+        }
+        let actor = viewer.actor();
+        let entry = NewEntry::new("roomMap", SubjectKind::Room, room_id)
+            .after("space", space_id);
+        audit::write(&mut tx, target.property, &actor, now, entry).await?;
+        let event = NewEvent::new(EventKind::RoomMapped, SubjectKind::Room, room_id)
+            .with("space", space_id);
+        event::publish(&mut tx, target.property, &actor, now, vec![event]).await?;
+        trigger::rooms(&mut tx, env, target.property, &[room_id]).await?;
+        tx.commit().await?;
+        Ok(Some(RoomMapPayload {
+            room: Some(Room(row)),
+            ..RoomMapPayload::default()
+        }))
+    }
+
+    /// Takes the mapping of a room away.
+    async fn room_unmap(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: RoomUnmapInput,
+    ) -> Result<Option<RoomUnmapPayload>> {
+        use RoomUnmapErrorCode as Code;
+        ctx.require_anywhere(Permission::SpacesWrite)?;
+        let no_room = || {
+            let message = "There is no such room.";
+            Ok(Some(RoomUnmapPayload::refused(Code::RoomNotFound, Some("room"), message)))
+        };
+        let Some(target) = property::own_row(ctx, Kind::Room, &input.room)? else {
+            return no_room();
+        };
+        ctx.require(Permission::SpacesWrite, target.property)?;
+        let room_id = RoomId(target.row);
+        let (env, viewer) = (ctx.env()?, ctx.viewer()?);
+        let now = env.now();
+        let mut tx = env.db.begin().await?;
+        let Some(row) = room::by_id(&mut tx, target.property, room_id).await? else {
+            return no_room();
+        };
+        let mapped = room::mappings(&mut tx, target.property, &[room_id]).await?;
+        let Some((_, space)) = mapped.first().copied() else {
+            let message = format!("Room {} is not mapped.", row.name);
+            let payload = RoomUnmapPayload::refused(Code::NotMapped, Some("room"), message);
+            return Ok(Some(payload));
+        };
+        let guests = in_house(&mut tx, target.property, &[room_id]).await?;
+        let consent = consent(guests, input.end_in_house_access, input.reason.as_deref());
+        match consent {
+            Consent::Asked(message) => {
+                let payload = RoomUnmapPayload::refused(Code::InHouseGuests, None, message);
+                return Ok(Some(payload));
+            }
+            Consent::ReasonMissing => {
+                let message = "Give a reason.";
+                let payload = RoomUnmapPayload::refused(Code::ReasonMissing, Some("reason"), message);
+                return Ok(Some(payload));
+            }
+            Consent::Given => {}
+        }
+        room::unmap(&mut tx, target.property, room_id).await?;
+        let reason = input.reason.as_deref();
+        end_in_house(ctx, &mut tx, target.property, &[room_id], reason).await?;
+        let actor = viewer.actor();
+        let mut entry =
+            NewEntry::new("roomUnmap", SubjectKind::Room, room_id).before("space", space);
+        if let Some(reason) = &input.reason {
+            entry = entry.because(reason);
+        }
+        audit::write(&mut tx, target.property, &actor, now, entry).await?;
+        let event = NewEvent::new(EventKind::RoomUnmapped, SubjectKind::Room, room_id)
+            .with("space", space);
+        event::publish(&mut tx, target.property, &actor, now, vec![event]).await?;
+        trigger::rooms(&mut tx, env, target.property, &[room_id]).await?;
+        tx.commit().await?;
+        Ok(Some(RoomUnmapPayload {
+            room: Some(Room(row)),
+            ..RoomUnmapPayload::default()
+        }))
+    }
+}
+
+/// Whether a change that concerns guests in the house may go on.
+pub(crate) enum Consent {
+    /// Nobody is concerned, or the person has agreed and said why.
+    Given,
+    /// The person has to agree first.
+    Asked(String),
+    /// The person has agreed and not said why.
+    ReasonMissing,
+}
+
+/// Judges whether a change that concerns so many guests in the house may go on.
+pub(crate) fn consent(guests: usize, agreed: Option<bool>, reason: Option<&str>) -> Consent {
+    let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
+    match (guests, agreed, reason) {
+        (0, _, _) | (_, Some(true), Some(_)) => Consent::Given,
+        (_, Some(true), None) => Consent::ReasonMissing,
+        (n, _, _) => Consent::Asked(format!(
+            "{n} guests in the house use this. Confirm with a reason to go on."
+        )),
+    }
+}
+
+/// How many guests in the house have a keychain because of these rooms.
+pub(crate) async fn in_house(
+    conn: &mut Conn,
+    property: PropertyId,
+    rooms: &[RoomId],
+) -> Result<usize, DbError> {
+    Ok(keychains_in_house(conn, property, rooms).await?.len())
+}
+
+/// Ends the access of guests in the house, as a person agreed to with a reason. Portal by itself
+/// never does; the decision about each reservation follows.
+pub(crate) async fn end_in_house(
+    ctx: &Context<'_>,
+    tx: &mut Tx,
+    property: PropertyId,
+    rooms: &[RoomId],
+    reason: Option<&str>,
+) -> Result<()> {
+    let actor = ctx.viewer()?.actor();
+    let now = ctx.env()?.now();
+    for mut keychain in keychains_in_house(tx, property, rooms).await? {
+        keychain.revoked_at = Some(now.into());
+        keychain.revoked_by = Some(actor.name.clone());
+        keychain.revoked_by_kind = Some(actor.kind);
+        keychain.revoke_reason = reason.map(str::to_owned);
+        keychain.generation += 1;
+        keychain::save(tx, &keychain).await?;
+        let event = NewEvent::new(EventKind::KeychainRevoked, SubjectKind::Keychain, keychain.id);
+        event::publish(tx, property, &actor, now, vec![event]).await?;
+    }
+    Ok(())
+}
+
+async fn keychains_in_house(
+    conn: &mut Conn,
+    property: PropertyId,
+    rooms: &[RoomId],
+) -> Result<Vec<keychain::Keychain>, DbError> {
+    let rooms = room::with_parts(conn, property, rooms).await?;
+    let concerned = reservation::Concerned::Rooms(rooms);
+    let open = reservation::open_of(conn, property, &concerned).await?;
+    let rows = reservation::by_ids(conn, property, &open).await?;
+    let guests: Vec<_> = rows
+        .iter()
+        .filter(|row| row.in_house())
+        .map(|row| row.id)
+        .collect();
+    let keychains = keychain::current(conn, property, &guests).await?;
+    Ok(keychains
+        .into_iter()
+        .filter(|keychain| keychain.revoked_at.is_none())
+        .collect())
+}
