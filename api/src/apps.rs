@@ -1,0 +1,41 @@
+//! The vendors there are. Adding one is a line here, one in `Cargo.toml` and its settings.
+
+use crate::config::Vendors;
+use portal_demo::DemoPms;
+use portal_interface::{Clock, Http};
+use portal_jobs::{Adapter, Apps, Entry};
+use portal_mews::Mews;
+use portal_virtual::VirtualLocks;
+use std::sync::Arc;
+
+/// The catalogue, with an adapter for every app this server is set up for.
+pub fn apps(vendors: &Vendors, http: &Http, clock: &Arc<dyn Clock>) -> Apps {
+    let mews = vendors.mews_client_token.clone().map(|client_token| {
+        let settings = portal_mews::Settings {
+            client_token,
+            client_name: vendors.mews_client_name.clone(),
+            api_url: vendors.mews_api_url.clone(),
+        };
+        Adapter::Pms(Arc::new(Mews::new(settings, http.clone(), clock.clone())))
+    });
+    let locks = vendors.virtual_locks_url.clone().map(|url| {
+        Adapter::Locks(Arc::new(VirtualLocks::new(url, http.clone())))
+    });
+    let demo = vendors
+        .demo_app
+        .then(|| Adapter::Pms(Arc::new(DemoPms::new(clock.clone()))));
+    Apps::new(vec![
+        Entry {
+            app: &portal_mews::APP,
+            adapter: mews,
+        },
+        Entry {
+            app: &portal_demo::APP,
+            adapter: demo,
+        },
+        Entry {
+            app: &portal_virtual::APP,
+            adapter: locks,
+        },
+    ])
+}
