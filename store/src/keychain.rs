@@ -1,6 +1,7 @@
 //! Keychains and their doors.
 
 use crate::conn::{Conn, on};
+use crate::device_pin::DevicePin;
 use crate::page::{Page, paged};
 use crate::schema::{keychain_doors, keychains};
 use chrono::{DateTime, Utc};
@@ -8,10 +9,9 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_domain::access::Door;
 use portal_domain::sql::Timestamp;
-use crate::device_pin::DevicePin;
 use portal_domain::{
-    ActorKind, DeviceId, KeychainDoorRole, KeychainId, KeychainProvisioning, KeychainStatus, PinId, PropertyId, ReservationId,
-    SpaceId, Window,
+    ActorKind, DeviceId, KeychainDoorRole, KeychainId, KeychainProvisioning, KeychainStatus, PinId,
+    PropertyId, ReservationId, SpaceId, Window,
 };
 
 /// The access made for one reservation.

@@ -3,6 +3,7 @@
 //! One file per noun. Functions take the connection first and the property second, run one
 //! statement and return `QueryResult`; the caller decides what belongs to one transaction.
 
+pub mod api_key;
 pub mod audit;
 mod bell;
 mod conn;
@@ -16,6 +17,7 @@ pub mod job;
 pub mod key;
 pub mod keychain;
 pub mod listen;
+pub mod membership;
 pub mod page;
 pub mod pin;
 pub mod pin_push;
@@ -26,7 +28,9 @@ pub mod reservation;
 pub mod room;
 mod schema;
 mod seal;
+pub mod session;
 pub mod space;
+pub mod user;
 
 pub use bell::Bell;
 pub use conn::{Conn, Db, DbError, Tx};

@@ -1,0 +1,4 @@
+//! The guide, sentence by sentence.
+
+mod flow;
+mod harness;
