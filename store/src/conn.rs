@@ -176,6 +176,13 @@ impl Db {
         }
     }
 
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), DbError> {
+        let mut conn = self.read().await?;
+        on!(&mut conn, c => c.batch_execute("SELECT 1").await)?;
+        Ok(())
+    }
+
     /// Begins a transaction. Nothing of it lasts unless [`Tx::commit`] is called.
     pub async fn begin(&self) -> Result<Tx, DbError> {
         let conn = match &self.inner.pools {

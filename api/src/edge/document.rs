@@ -1,0 +1,369 @@
+//! Measures a document before anything else reads it, in time linear in its length.
+
+use super::{ApiError, ErrorCode};
+use apollo_parser::cst::{Definition, Selection, SelectionSet};
+use apollo_parser::{Lexer, Parser, TokenKind};
+use std::collections::HashMap;
+
+/// How large a document may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of the request's body.
+    pub body: usize,
+    /// Tokens.
+    pub tokens: usize,
+    /// Brackets within brackets of any kind.
+    pub nesting: usize,
+    /// Fields within fields, fragments expanded.
+    pub depth: u64,
+    /// Fields, fragments expanded.
+    pub fields: u64,
+    /// Aliases, fragments expanded.
+    pub aliases: u64,
+    /// Directives, fragments expanded.
+    pub directives: u64,
+    /// Fields at the root of a mutation.
+    pub mutation_fields: u64,
+    /// Seconds an operation may take.
+    pub seconds: u64,
+}
+
+impl Limits {
+    /// For staff and programs.
+    pub const USUAL: Self = Self {
+        body: 131_072,
+        tokens: 2_000,
+        nesting: 64,
+        depth: 12,
+        fields: 400,
+        aliases: 30,
+        directives: 20,
+        mutation_fields: 5,
+        seconds: 10,
+    };
+    /// For owners and general managers, whose GraphiQL introspects.
+    pub const ADMIN: Self = Self {
+        body: 262_144,
+        tokens: 5_000,
+        nesting: 64,
+        depth: 16,
+        fields: 2_000,
+        aliases: 100,
+        directives: 40,
+        mutation_fields: 5,
+        seconds: 30,
+    };
+}
+
+/// What an operation does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Query,
+    Mutation,
+    Subscription,
+}
+
+/// What a document contains, as far as limits are concerned.
+#[derive(Debug)]
+pub(super) struct Document {
+    tokens: usize,
+    operations: Vec<Operation>,
+}
+
+#[derive(Debug)]
+struct Operation {
+    name: Option<String>,
+    kind: Kind,
+    size: Size,
+    root_fields: u64,
+}
+
+/// Sizes with fragments expanded. Sums stop at the largest number instead of turning over.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    depth: u64,
+    fields: u64,
+    aliases: u64,
+    directives: u64,
+    introspects: bool,
+}
+
+impl Size {
+    fn add(&mut self, other: Self) {
+        self.depth = self.depth.max(other.depth);
+        self.fields = self.fields.saturating_add(other.fields);
+        self.aliases = self.aliases.saturating_add(other.aliases);
+        self.directives = self.directives.saturating_add(other.directives);
+        self.introspects |= other.introspects;
+    }
+}
+
+fn too_large(limit: &str, allowed: u64, found: u64) -> ApiError {
+    ApiError::new(
+        ErrorCode::OperationTooLarge,
+        format!("The operation is too large: {limit} {found}, allowed {allowed}"),
+    )
+}
+
+/// Reads a document within the limits of admins.
+pub(super) fn read(text: &str) -> Result<Document, ApiError> {
+    let limits = Limits::ADMIN;
+    let tokens = bound(text, &limits)?;
+    let tree = Parser::new(text)
+        .token_limit(limits.tokens * 2)
+        .recursion_limit(limits.nesting * 4)
+        .parse();
+    if let Some(error) = tree.errors().next() {
+        let (line, column) = place(text, error.index());
+        return Err(ApiError::new(
+            ErrorCode::ParseFailed,
+            format!("Syntax error at line {line}, column {column}"),
+        ));
+    }
+    let document = tree.document();
+    let mut fragments = Fragments::default();
+    for definition in document.definitions() {
+        if let Definition::FragmentDefinition(fragment) = definition {
+            let name = fragment.fragment_name().and_then(|name| name.name());
+            if let (Some(name), Some(set)) = (name, fragment.selection_set()) {
+                fragments.sets.insert(name.text().to_string(), set);
+            }
+        }
+    }
+    let mut operations = Vec::new();
+    for definition in document.definitions() {
+        let Definition::OperationDefinition(operation) = definition else {
+            continue;
+        };
+        let kind = match operation.operation_type() {
+            Some(kind) if kind.mutation_token().is_some() => Kind::Mutation,
+            Some(kind) if kind.subscription_token().is_some() => Kind::Subscription,
+            _ => Kind::Query,
+        };
+        let Some(set) = operation.selection_set() else {
+            continue;
+        };
+        let mut size = fragments.size(&set)?;
+        size.directives += directives(operation.directives());
+        operations.push(Operation {
+            name: operation.name().map(|name| name.text().to_string()),
+            kind,
+            root_fields: set.selections().count() as u64,
+            size,
+        });
+    }
+    Ok(Document { tokens, operations })
+}
+
+/// Counts tokens and nesting without building anything.
+fn bound(text: &str, limits: &Limits) -> Result<usize, ApiError> {
+    let (mut tokens, mut depth, mut deepest) = (0_usize, 0_usize, 0_usize);
+    for token in Lexer::new(text) {
+        let Ok(token) = token else {
+            // The parser says where.
+            continue;
+        };
+        match token.kind() {
+            TokenKind::Whitespace | TokenKind::Comment | TokenKind::Comma | TokenKind::Eof => {
+                continue;
+            }
+            TokenKind::LCurly | TokenKind::LParen | TokenKind::LBracket => depth += 1,
+            TokenKind::RCurly | TokenKind::RParen | TokenKind::RBracket => {
+                depth = depth.saturating_sub(1);
+            }
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+        tokens += 1;
+        if tokens > limits.tokens {
+            return Err(too_large("tokens", limits.tokens as u64, tokens as u64));
+        }
+        if deepest > limits.nesting {
+            return Err(too_large("nesting", limits.nesting as u64, deepest as u64));
+        }
+    }
+    Ok(tokens)
+}
+
+fn place(text: &str, index: usize) -> (usize, usize) {
+    let before = text.get(..index).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or(before).chars().count() + 1;
+    (line, column)
+}
+
+fn directives(found: Option<apollo_parser::cst::Directives>) -> u64 {
+    found.map_or(0, |found| found.directives().count() as u64)
+}
+
+/// The fragments of a document: each is measured once, however often it is spread.
+#[derive(Default)]
+struct Fragments {
+    sets: HashMap<String, SelectionSet>,
+    sizes: HashMap<String, Size>,
+    open: Vec<String>,
+}
+
+impl Fragments {
+    fn size(&mut self, set: &SelectionSet) -> Result<Size, ApiError> {
+        let mut size = Size::default();
+        for selection in set.selections() {
+            match selection {
+                Selection::Field(field) => {
+                    let name = field.name().map(|name| name.text().to_string());
+                    let name = name.unwrap_or_default();
+                    let mut here = match field.selection_set() {
+                        Some(set) => self.size(&set)?,
+                        None => Size::default(),
+                    };
+                    here.depth += 1;
+                    here.fields = here.fields.saturating_add(1);
+                    here.aliases += u64::from(field.alias().is_some());
+                    here.directives += directives(field.directives());
+                    here.introspects |= name == "__schema" || name == "__type";
+                    size.add(here);
+                }
+                Selection::InlineFragment(inline) => {
+                    let mut here = match inline.selection_set() {
+                        Some(set) => self.size(&set)?,
+                        None => Size::default(),
+                    };
+                    here.directives += directives(inline.directives());
+                    size.add(here);
+                }
+                Selection::FragmentSpread(spread) => {
+                    let name = spread.fragment_name().and_then(|name| name.name());
+                    let Some(name) = name.map(|name| name.text().to_string()) else {
+                        continue;
+                    };
+                    let mut here = self.fragment(&name)?;
+                    here.directives += directives(spread.directives());
+                    size.add(here);
+                }
+            }
+        }
+        Ok(size)
+    }
+
+    fn fragment(&mut self, name: &str) -> Result<Size, ApiError> {
+        if let Some(size) = self.sizes.get(name) {
+            return Ok(*size);
+        }
+        if self.open.iter().any(|open| open == name) {
+            return Err(ApiError::new(
+                ErrorCode::ValidationFailed,
+                "A fragment spreads itself",
+            ));
+        }
+        let Some(set) = self.sets.get(name).cloned() else {
+            // The validation names it.
+            return Ok(Size::default());
+        };
+        self.open.push(name.to_owned());
+        let size = self.size(&set)?;
+        self.open.pop();
+        self.sizes.insert(name.to_owned(), size);
+        Ok(size)
+    }
+}
+
+impl Document {
+    /// Chooses the operation to run and holds it against the limits of the caller.
+    pub(super) fn choose(
+        &self,
+        name: Option<&str>,
+        limits: &Limits,
+        may_introspect: bool,
+    ) -> Result<Kind, ApiError> {
+        let mut found = self
+            .operations
+            .iter()
+            .filter(|operation| name.is_none() || operation.name.as_deref() == name);
+        let (Some(operation), None) = (found.next(), found.next()) else {
+            return Err(ApiError::new(
+                ErrorCode::OperationResolutionFailure,
+                "Give operationName: the document does not hold exactly one such operation",
+            ));
+        };
+        let size = &operation.size;
+        let root = match operation.kind {
+            Kind::Mutation => operation.root_fields,
+            Kind::Query | Kind::Subscription => 0,
+        };
+        for (what, allowed, found) in [
+            ("tokens", limits.tokens as u64, self.tokens as u64),
+            ("depth", limits.depth, size.depth),
+            ("fields", limits.fields, size.fields),
+            ("aliases", limits.aliases, size.aliases),
+            ("directives", limits.directives, size.directives),
+            ("mutation fields", limits.mutation_fields, root),
+        ] {
+            if found > allowed {
+                return Err(too_large(what, allowed, found));
+            }
+        }
+        if size.introspects && !may_introspect {
+            return Err(ApiError::new(
+                ErrorCode::Forbidden,
+                "Introspection is for owners and general managers; read the published schema",
+            ));
+        }
+        Ok(operation.kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write;
+
+    fn judge(text: &str) -> Result<Kind, ErrorCode> {
+        read(text)
+            .and_then(|document| document.choose(None, &Limits::USUAL, false))
+            .map_err(|error| error.code)
+    }
+
+    #[test]
+    fn usual_documents_pass() {
+        assert_eq!(judge("{ viewer { name } }"), Ok(Kind::Query));
+        assert_eq!(judge("mutation { a(b: {c: [1]}) { d } }"), Ok(Kind::Mutation));
+        assert_eq!(judge("subscription { e { seq } }"), Ok(Kind::Subscription));
+        let deep = format!("{}x{}", "{ a ".repeat(11), "}".repeat(11));
+        assert_eq!(judge(&deep), Ok(Kind::Query));
+    }
+
+    #[test]
+    fn hostile_documents_are_refused() {
+        use ErrorCode::{
+            Forbidden, OperationResolutionFailure, OperationTooLarge, ParseFailed, ValidationFailed,
+        };
+        let nested = |open: &str, close: &str, n: usize| {
+            format!("{{ a(b: {}1{}) }}", open.repeat(n), close.repeat(n))
+        };
+        let mut doubling = String::from("{ ...f0 } ");
+        for n in 0..30 {
+            let next = n + 1;
+            write!(doubling, "fragment f{n} on Query {{ ...f{next} ...f{next} }} ").unwrap();
+        }
+        doubling.push_str("fragment f30 on Query { a }");
+        let aliases: String = (0..31).map(|n| format!("a{n}: b ")).collect();
+        for (what, text, code) in [
+            ("lists", nested("[", "]", 6_000), OperationTooLarge),
+            ("objects", nested("{c:", "}", 1_500), OperationTooLarge),
+            ("selections", "{a".repeat(40_000), OperationTooLarge),
+            ("doubling fragments", doubling, OperationTooLarge),
+            ("aliases", format!("{{ {aliases} }}"), OperationTooLarge),
+            ("fields", format!("{{ {} }}", "a ".repeat(401)), OperationTooLarge),
+            ("depth", format!("{}x{}", "{ a ".repeat(13), "}".repeat(13)), OperationTooLarge),
+            ("mutations", "mutation { a b c d e f }".into(), OperationTooLarge),
+            ("braces", "{".repeat(200_000), OperationTooLarge),
+            ("a cycle", "{ ...a } fragment a on Query { ...a }".into(), ValidationFailed),
+            ("introspection", "{ __schema { types { name } } }".into(), Forbidden),
+            ("two operations", "query a { b } query c { d }".into(), OperationResolutionFailure),
+            ("nothing", String::new(), ParseFailed),
+            ("garbage", "{ a".into(), ParseFailed),
+        ] {
+            assert_eq!(judge(&text), Err(code), "{what}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Processes: the API, the workers, or both in one.
+
+use crate::apps::apps;
+use crate::config::{Config, ConfigError};
+use crate::edge;
+use portal_interface::{Clock, Http};
+use portal_jobs::{Chance, Env, StoreGate, Workers, registry, sweep};
+use portal_store::{Db, DbError, key, listen};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How often the sweep runs.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// Which parts of Portal a process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parts {
+    /// API and workers.
+    All,
+    /// The API alone.
+    Api,
+    /// The workers alone.
+    Work,
+}
+
+/// Why a process could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The address is taken, or not ours.
+    #[error("PORTAL_LISTEN: cannot listen on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    /// Apart processes need a database they can share.
+    #[error("DATABASE_URL: SQLite serves one process; `portal api` and `portal work` need PostgreSQL, `portal serve` does not")]
+    NotShared,
+}
+
+/// What a process works with.
+pub async fn environment(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+) -> Result<Env, StartError> {
+    let sealer = config.sealer()?;
+    let db = Db::open(config.database())?;
+    db.migrate().await?;
+    let mut tx = db.begin().await?;
+    key::verify(&mut tx, &sealer, clock.now()).await?;
+    tx.commit().await?;
+    let http = Http::new(Arc::new(StoreGate::new(db.clone(), clock.clone())));
+    Ok(Env {
+        apps: apps(&config.vendors, &http, &clock),
+        db,
+        clock,
+        chance: Chance::System,
+        sealer,
+    })
+}
+
+/// A running Portal.
+#[derive(Debug)]
+pub struct Running {
+    /// Where the API listens; none for a process of workers alone.
+    pub address: Option<SocketAddr>,
+    workers: Option<Workers>,
+    upkeep: Vec<JoinHandle<()>>,
+    server: Option<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+}
+
+/// Starts the parts of a process. `sweep_every` is how often due work is looked for.
+pub async fn start(
+    env: Env,
+    config: &Config,
+    parts: Parts,
+    sweep_every: Duration,
+) -> Result<Running, StartError> {
+    if parts != Parts::All && !env.db.is_postgres() {
+        return Err(StartError::NotShared);
+    }
+    let (stop, stopping) = watch::channel(false);
+    let mut upkeep = vec![tokio::spawn(listen::run(env.db.clone()))];
+    let workers = (parts != Parts::Api).then(|| {
+        upkeep.push(tokio::spawn(sweep::run(env.clone(), sweep_every)));
+        Workers::start(Arc::new(env.clone()), &registry())
+    });
+    let (address, server) = if parts == Parts::Work {
+        (None, None)
+    } else {
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(|error| StartError::Listen(config.listen, error))?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| StartError::Listen(config.listen, error))?;
+        let app = edge::App::new(env, config.origin(address), stopping);
+        (Some(address), Some(tokio::spawn(edge::serve(listener, app))))
+    };
+    Ok(Running {
+        address,
+        workers,
+        upkeep,
+        server,
+        stop,
+    })
+}
+
+impl Running {
+    /// Finishes what is under way or gives it back, within 10 seconds.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        if let Some(workers) = self.workers.take() {
+            workers.stop(Workers::PATIENCE).await;
+        }
+        for task in self.upkeep.drain(..) {
+            task.abort();
+        }
+        if let Some(mut server) = self.server.take()
+            && tokio::time::timeout(Duration::from_secs(1), &mut server)
+                .await
+                .is_err()
+        {
+            server.abort();
+        }
+    }
+}
+
+/// Runs until told to stop. A second signal ends the process at once; what was under way is taken
+/// up by whoever comes next.
+pub async fn run(config: &Config, parts: Parts, clock: Arc<dyn Clock>) -> Result<(), StartError> {
+    let env = environment(config, clock).await?;
+    let running = start(env, config, parts, SWEEP).await?;
+    if let Some(address) = running.address {
+        tracing::info!(%address, "the API listens");
+    }
+    signal().await;
+    tracing::info!("stopping");
+    tokio::select! {
+        () = running.stop() => {}
+        () = signal() => {}
+    }
+    Ok(())
+}
+
+/// Waits for SIGTERM or SIGINT.
+pub async fn signal() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            },
+            Err(_) => drop(interrupt.await),
+        }
+    }
+    #[cfg(not(unix))]
+    drop(interrupt.await);
+}
