@@ -109,3 +109,18 @@ pub async fn create_key(
     tx.commit().await?;
     Ok(key)
 }
+
+/// The property of this name.
+pub async fn find_property(
+    db: &Db,
+    organization: &str,
+    name: &str,
+) -> Result<PropertyId, AdminError> {
+    let mut conn = db.read().await?;
+    let missing = || AdminError::Property(format!("{name} in {organization}"));
+    let owner = property::organization_by_name(&mut conn, organization)
+        .await?
+        .ok_or_else(missing)?;
+    let found = property::by_name(&mut conn, owner.id, name).await?;
+    Ok(found.ok_or_else(missing)?.id)
+}

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod apps;
 pub mod auth;
 pub mod config;
+pub mod demo;
 pub mod edge;
 pub mod graphql;
 pub mod logging;
