@@ -1,0 +1,59 @@
+//! Mews's words: what is sent, and how answers are read.
+//!
+//! Sending is strict: documented members only, no empty list, instants in whole seconds. Reading is
+//! lenient: unknown members are ignored, absent and null are the same, and an item that cannot be
+//! read says where, never what stood there.
+
+mod ask;
+mod house;
+mod item;
+mod pin;
+mod stay;
+
+pub(crate) use ask::{
+    ActivityState, AddTokens, Ask, AskAssignments, AskCategories, AskCompanionships,
+    AskConfiguration, AskCustomers, AskReservations, AskResources, AskServices, AskTokens,
+    DeleteTokens, Interval, LIST_LIMIT, List, NewToken, Paged, Permissions, TokenUpdate,
+    UpdateTokens, seconds_from, seconds_until,
+};
+pub(crate) use house::{Assignment, Category, Configuration, Resource, active_bookable};
+pub(crate) use item::{Bad, Page, items, only_item, root};
+pub(crate) use pin::Token;
+pub(crate) use stay::{Companionship, Customer, Owner, Stay};
+
+use portal_interface::{AdapterError, Answer, Trouble, VendorId};
+
+/// Longest text of Mews's that is handed to people, in characters.
+const LONGEST_SAID: usize = 300;
+
+/// What an answer other than a success means.
+pub(crate) fn error(answer: &Answer) -> AdapterError {
+    match answer.status {
+        401 => AdapterError::Unauthorized,
+        403 => AdapterError::Declined { said: said(answer) },
+        408 | 413 => AdapterError::TooHeavy,
+        429 => AdapterError::RateLimited {
+            retry_after: answer.retry_after,
+        },
+        409 => AdapterError::Unreachable(Trouble::Status(409)),
+        400..=499 => AdapterError::Declined { said: None },
+        status => AdapterError::Unreachable(Trouble::Status(status)),
+    }
+}
+
+/// Mews means its message for people when a rule of its business refused the request, only then.
+fn said(answer: &Answer) -> Option<String> {
+    let body = root(&answer.body).ok()?;
+    let message = body.get("Message")?.as_str()?.trim();
+    (!message.is_empty()).then(|| message.chars().take(LONGEST_SAID).collect())
+}
+
+/// An identifier. Mews compares GUIDs without regard to case, the core compares bytes.
+pub(crate) fn id(text: &str) -> Option<VendorId> {
+    let is_guid = text.len() == 36 && uuid::Uuid::try_parse(text).is_ok();
+    VendorId::new(if is_guid {
+        text.to_ascii_lowercase()
+    } else {
+        text.to_owned()
+    })
+}

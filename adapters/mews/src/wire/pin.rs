@@ -1,0 +1,52 @@
+//! Resource access tokens: PINs stored on reservations.
+
+use super::ask::Permissions;
+use super::item::{Bad, Item};
+use chrono::{DateTime, Utc};
+use portal_interface::{SecretString, VendorId};
+
+/// A stored PIN or tag. Only its identifier must be there: what is absent differs from any wish.
+pub(crate) struct Token {
+    pub(crate) id: VendorId,
+    pub(crate) reservation: Option<VendorId>,
+    pub(crate) resource: Option<VendorId>,
+    pub(crate) serial: Option<String>,
+    pub(crate) value: Option<SecretString>,
+    pub(crate) from: Option<DateTime<Utc>>,
+    pub(crate) until: Option<DateTime<Utc>>,
+    pub(crate) permissions: Option<Permissions>,
+    /// A PIN in force, as against a deleted one or a tag.
+    pub(crate) is_live_pin: bool,
+}
+
+impl Token {
+    pub(crate) fn read(item: &Item<'_>) -> Result<Self, Bad> {
+        let id = |name| item.maybe_id(name).ok().flatten();
+        let text = |name| item.maybe_text(name).ok().flatten();
+        let instant = |name| item.maybe_instant(name).ok().flatten();
+        let is_pin = text("Type").is_none_or(|kind| kind == "PinCode");
+        let is_active = item.maybe_flag("IsActive") != Ok(Some(false));
+        Ok(Self {
+            id: item.id("Id")?,
+            reservation: id("ServiceOrderId"),
+            resource: id("ResourceId"),
+            serial: text("SerialNumber").map(ToOwned::to_owned),
+            value: text("Value").map(SecretString::from),
+            from: instant("ValidityStartUtc"),
+            until: instant("ValidityEndUtc"),
+            permissions: permissions(item),
+            is_live_pin: is_pin && is_active,
+        })
+    }
+}
+
+fn permissions(item: &Item<'_>) -> Option<Permissions> {
+    let item = item.object("Permissions").ok()?;
+    let flag = |name| Some(item.maybe_flag(name).ok()?.unwrap_or(false));
+    Some(Permissions {
+        bed: flag("Bed")?,
+        room: flag("Room")?,
+        floor: flag("Floor")?,
+        building: flag("Building")?,
+    })
+}
