@@ -15,9 +15,18 @@ fn main() {
     files.sort();
     let mut code = String::from("static FILES: &[(&str, &[u8])] = &[\n");
     for file in &files {
-        let name = file.strip_prefix(dist).unwrap_or(file).display().to_string();
+        let name = file
+            .strip_prefix(dist)
+            .unwrap_or(file)
+            .display()
+            .to_string();
         let path = std::path::absolute(file).unwrap_or_else(|_| file.clone());
-        writeln!(code, "    ({name:?}, include_bytes!({path:?})),").expect("a string takes all");
+        writeln!(
+            code,
+            "    ({name:?}, include_bytes!(r#\"{}\"#)),",
+            path.display()
+        )
+        .expect("a string takes all");
     }
     code.push_str("];\n");
     let out = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");

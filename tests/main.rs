@@ -1,4 +1,3 @@
 //! The guide, sentence by sentence.
 
-mod flow;
 mod harness;

@@ -1,10 +1,10 @@
 //! What the person who runs the server does from the command line.
 
 use crate::auth::password;
+use chrono::{DateTime, Duration, Utc};
 use portal_domain::{Permission, PropertyId, Role};
 use portal_store::{Db, DbError, api_key, membership, property, user};
 use secrecy::{ExposeSecret, SecretString};
-use chrono::{DateTime, Duration, Utc};
 
 /// Why a command could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,9 @@ pub async fn create_owner(
     now: DateTime<Utc>,
 ) -> Result<PropertyId, AdminError> {
     let email = new.email.trim().to_lowercase();
-    let plausible = email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.len() > 2);
+    let plausible = email
+        .split_once('@')
+        .is_some_and(|(name, host)| !name.is_empty() && host.len() > 2);
     if !plausible {
         return Err(AdminError::Email(email));
     }

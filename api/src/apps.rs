@@ -18,9 +18,10 @@ pub fn apps(vendors: &Vendors, http: &Http, clock: &Arc<dyn Clock>) -> Apps {
         };
         Adapter::Pms(Arc::new(Mews::new(settings, http.clone(), clock.clone())))
     });
-    let locks = vendors.virtual_locks_url.clone().map(|url| {
-        Adapter::Locks(Arc::new(VirtualLocks::new(url, http.clone())))
-    });
+    let locks = vendors
+        .virtual_locks_url
+        .clone()
+        .map(|url| Adapter::Locks(Arc::new(VirtualLocks::new(url, http.clone()))));
     let demo = vendors
         .demo_app
         .then(|| Adapter::Pms(Arc::new(DemoPms::new(clock.clone()))));

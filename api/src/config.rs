@@ -10,7 +10,12 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Args)]
 pub struct Config {
     /// The database: `sqlite:PATH`, or `postgres://USER:PASSWORD@HOST/NAME` (14 or newer).
-    #[arg(long, env = "DATABASE_URL", default_value = "sqlite:portal.db", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        default_value = "sqlite:portal.db",
+        hide_env_values = true
+    )]
     pub database_url: SecretString,
 
     /// Address the API listens on.
@@ -24,7 +29,7 @@ pub struct Config {
     pub origin: Option<String>,
 
     /// The keys that seal tokens and PINs, `ID:BASE64`, newest first, separated by commas. Make one
-    /// with `portal keys new`. Or keep them in a file: see PORTAL_KEY_FILE.
+    /// with `portal keys new`. Or keep them in a file: see `PORTAL_KEY_FILE`.
     #[arg(long, env = "PORTAL_KEYS", hide_env_values = true)]
     pub keys: Option<SecretString>,
 
@@ -117,7 +122,10 @@ fn origin(text: &str) -> Result<String, String> {
     if bare {
         Ok(text.to_owned())
     } else {
-        Err("expected http://HOST or https://HOST, with a port if need be and nothing else".to_owned())
+        Err(
+            "expected http://HOST or https://HOST, with a port if need be and nothing else"
+                .to_owned(),
+        )
     }
 }
 
@@ -127,9 +135,22 @@ mod tests {
 
     #[test]
     fn an_origin_is_scheme_host_and_port() {
-        assert_eq!(origin("https://a.example/").as_deref(), Ok("https://a.example"));
-        assert_eq!(origin("http://127.0.0.1:8080").as_deref(), Ok("http://127.0.0.1:8080"));
-        for bad in ["a.example", "ftp://a", "https://a/b", "https://u:p@a", "https://a?x=1", ""] {
+        assert_eq!(
+            origin("https://a.example/").as_deref(),
+            Ok("https://a.example")
+        );
+        assert_eq!(
+            origin("http://127.0.0.1:8080").as_deref(),
+            Ok("http://127.0.0.1:8080")
+        );
+        for bad in [
+            "a.example",
+            "ftp://a",
+            "https://a/b",
+            "https://u:p@a",
+            "https://a?x=1",
+            "",
+        ] {
             assert!(origin(bad).is_err(), "{bad}");
         }
     }

@@ -50,7 +50,12 @@ enum Command {
 #[derive(Args)]
 struct Database {
     /// The database: `sqlite:PATH`, or `postgres://USER:PASSWORD@HOST/NAME` (14 or newer).
-    #[arg(long, env = "DATABASE_URL", default_value = "sqlite:portal.db", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        default_value = "sqlite:portal.db",
+        hide_env_values = true
+    )]
     database_url: SecretString,
 }
 
@@ -62,7 +67,12 @@ enum Fake {
         #[arg(long, default_value = "127.0.0.1:8081")]
         listen: SocketAddr,
         /// The client token it expects.
-        #[arg(long, env = "MEWS_CLIENT_TOKEN", default_value = "fake-client-token", hide_env_values = true)]
+        #[arg(
+            long,
+            env = "MEWS_CLIENT_TOKEN",
+            default_value = "fake-client-token",
+            hide_env_values = true
+        )]
         client_token: SecretString,
     },
     /// A server of pretended locks: prints its address and an access key.
@@ -116,13 +126,16 @@ enum Admin {
 
 #[derive(Subcommand)]
 enum Keys {
-    /// Prints a new key, for PORTAL_KEYS. Keep it safe: what it sealed cannot be read without it.
+    /// Prints a new key, for `PORTAL_KEYS`. Keep it safe: what it sealed cannot be read without it.
     New,
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("portal: cannot start: {error}");
@@ -155,7 +168,9 @@ async fn command(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         Command::Api(config) => server(&config, Parts::Api).await?,
         Command::Work(config) => server(&config, Parts::Work).await?,
         Command::Migrate(database) => {
-            Db::open(database.database_url.expose_secret())?.migrate().await?;
+            Db::open(database.database_url.expose_secret())?
+                .migrate()
+                .await?;
             println!("The database is up to date.");
         }
         Command::Schema => print(&graphql::sdl())?,
@@ -197,7 +212,10 @@ async fn play(fake: Fake) -> Result<(), Box<dyn Error>> {
             let mews = portal_mews::fake::FakeMews::start(listen, options).await?;
             let house = mews.add_demo_house("Hotel Aurora", None);
             println!("Mews plays at {}", mews.url());
-            println!("Access token of Hotel Aurora: {}", house.access_token.expose_secret());
+            println!(
+                "Access token of Hotel Aurora: {}",
+                house.access_token.expose_secret()
+            );
             signal().await;
         }
         Fake::Locks { listen } => {

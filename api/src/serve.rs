@@ -40,15 +40,14 @@ pub enum StartError {
     #[error("PORTAL_LISTEN: cannot listen on {0}")]
     Listen(SocketAddr, #[source] std::io::Error),
     /// Apart processes need a database they can share.
-    #[error("DATABASE_URL: SQLite serves one process; `portal api` and `portal work` need PostgreSQL, `portal serve` does not")]
+    #[error(
+        "DATABASE_URL: SQLite serves one process; `portal api` and `portal work` need PostgreSQL, `portal serve` does not"
+    )]
     NotShared,
 }
 
 /// What a process works with.
-pub async fn environment(
-    config: &Config,
-    clock: Arc<dyn Clock>,
-) -> Result<Env, StartError> {
+pub async fn environment(config: &Config, clock: Arc<dyn Clock>) -> Result<Env, StartError> {
     let sealer = config.sealer()?;
     let db = Db::open(config.database())?;
     db.migrate().await?;
@@ -102,7 +101,10 @@ pub async fn start(
             .local_addr()
             .map_err(|error| StartError::Listen(config.listen, error))?;
         let app = edge::App::new(env, config.origin(address), stopping);
-        (Some(address), Some(tokio::spawn(edge::serve(listener, app))))
+        (
+            Some(address),
+            Some(tokio::spawn(edge::serve(listener, app))),
+        )
     };
     Ok(Running {
         address,

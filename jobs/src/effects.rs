@@ -42,12 +42,16 @@ pub(crate) async fn desire(
     granted: bool,
 ) -> Result<Touched, DbError> {
     let now = env.now();
-    let current = keychain::current(tx, property.id, &[reservation.id]).await?.pop();
+    let current = keychain::current(tx, property.id, &[reservation.id])
+        .await?
+        .pop();
     let push = pin_push::lock(tx, property.id, reservation.id).await?;
     let mut touched = Touched::default();
     // Replaced ones too: they have to go from the locks.
     for pin in portal_store::pin::of_reservation(tx, property.id, reservation.id).await? {
-        touched.devices.extend(desire_on_devices(tx, property.id, pin, now).await?);
+        touched
+            .devices
+            .extend(desire_on_devices(tx, property.id, pin, now).await?);
     }
     touched.devices.sort_unstable();
     touched.devices.dedup();
@@ -117,11 +121,7 @@ async fn desire_on_devices(
 }
 
 /// Changes what a device shall hold. False when it is what it was.
-fn change(
-    row: &mut DevicePin,
-    wish: Option<(Window, DateTime<Utc>)>,
-    now: DateTime<Utc>,
-) -> bool {
+fn change(row: &mut DevicePin, wish: Option<(Window, DateTime<Utc>)>, now: DateTime<Utc>) -> bool {
     use DevicePinStatus as S;
     let gone = matches!(row.status, S::Removed | S::Removing | S::Residual);
     match wish {
@@ -137,7 +137,11 @@ fn change(
             row.desired_from = None;
             row.desired_until = None;
             row.next_attempt_at = Some(now.into());
-            row.status = if row.was_ever_sent() { S::Removing } else { S::Removed };
+            row.status = if row.was_ever_sent() {
+                S::Removing
+            } else {
+                S::Removed
+            };
         }
     }
     row.generation += 1;
@@ -214,9 +218,12 @@ pub(crate) async fn is_gone_from_locks(
     pin: PinId,
 ) -> Result<bool, DbError> {
     let rows = device_pin::of_pins(tx, property, &[pin]).await?;
-    Ok(rows
-        .iter()
-        .all(|row| matches!(row.status, DevicePinStatus::Removed | DevicePinStatus::Residual)))
+    Ok(rows.iter().all(|row| {
+        matches!(
+            row.status,
+            DevicePinStatus::Removed | DevicePinStatus::Residual
+        )
+    }))
 }
 
 async fn desire_in_pms(

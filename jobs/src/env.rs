@@ -59,6 +59,9 @@ impl Chance {
     }
 
     /// A generator for one use.
+    ///
+    /// # Panics
+    /// When the system gives no random numbers: no PIN would be safe.
     pub fn rng(&self) -> StdRng {
         match self {
             Self::System => StdRng::try_from_rng(&mut SysRng)

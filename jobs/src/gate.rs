@@ -23,7 +23,11 @@ impl StoreGate {
         Self { db, clock }
     }
 
-    async fn take(&self, app: &'static App, key: &str) -> Result<Option<std::time::Duration>, DbError> {
+    async fn take(
+        &self,
+        app: &'static App,
+        key: &str,
+    ) -> Result<Option<std::time::Duration>, DbError> {
         let every = Duration::from_std(app.budget.every).unwrap_or(Duration::seconds(1));
         let mut tx = self.db.begin().await?;
         let now = self.clock.now();
@@ -58,7 +62,10 @@ impl Gate for StoreGate {
                 Ok(Some(retry_after)) => return Err(GateClosed { retry_after }),
                 Err(error) => {
                     // Without the database no budget is known: better no call than one too many.
-                    tracing::warn!(error = crate::job::chain(&error), "no permit without the database");
+                    tracing::warn!(
+                        error = crate::job::chain(&error),
+                        "no permit without the database"
+                    );
                     return Err(GateClosed {
                         retry_after: PATIENCE,
                     });
@@ -67,7 +74,12 @@ impl Gate for StoreGate {
         }
     }
 
-    async fn close(&self, app: &'static App, integration: IntegrationId, pause: std::time::Duration) {
+    async fn close(
+        &self,
+        app: &'static App,
+        integration: IntegrationId,
+        pause: std::time::Duration,
+    ) {
         let until = self.clock.now() + Duration::from_std(pause).unwrap_or(Duration::minutes(15));
         let closed = async {
             let mut tx = self.db.begin().await?;
@@ -76,7 +88,10 @@ impl Gate for StoreGate {
             tx.commit().await
         };
         if let Err(error) = closed.await {
-            tracing::warn!(error = crate::job::chain(&error), "a vendor's pause could not be kept");
+            tracing::warn!(
+                error = crate::job::chain(&error),
+                "a vendor's pause could not be kept"
+            );
         }
     }
 }

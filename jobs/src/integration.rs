@@ -208,7 +208,10 @@ pub async fn connect(
         Verdict::None => None,
         refused => {
             let trigger = ValidationTrigger::Connect;
-            note(&mut tx, env, property, None, trigger, refused, &account, None).await?;
+            note(
+                &mut tx, env, property, None, trigger, refused, &account, None,
+            )
+            .await?;
             tx.commit().await?;
             return Ok(Err(vec![refusal(refused)]));
         }
@@ -217,7 +220,17 @@ pub async fn connect(
     match stored {
         Ok(Some(id)) => {
             let trigger = ValidationTrigger::Connect;
-            note(&mut tx, env, property, Some(id), trigger, &verdict, &account, None).await?;
+            note(
+                &mut tx,
+                env,
+                property,
+                Some(id),
+                trigger,
+                &verdict,
+                &account,
+                None,
+            )
+            .await?;
             tx.commit().await?;
             Ok(Ok(id))
         }
@@ -336,7 +349,17 @@ pub async fn reconnect(
     }
     let trigger = ValidationTrigger::Reconnect;
     let linked = row.account_key.clone();
-    note(&mut tx, env, property, Some(id), trigger, &verdict, &account, linked.as_deref()).await?;
+    note(
+        &mut tx,
+        env,
+        property,
+        Some(id),
+        trigger,
+        &verdict,
+        &account,
+        linked.as_deref(),
+    )
+    .await?;
     let refused = match &verdict {
         Verdict::Valid(found) => mismatch(&mut tx, &row, found).await?,
         Verdict::None => None,
@@ -432,7 +455,14 @@ pub async fn disconnect(
         return Ok(Err(Refusal::NotConnected));
     }
     let before = row.status;
-    end(&mut tx, env, &mut row, IntegrationStatusReason::DisconnectedByStaff, &staff.actor).await?;
+    end(
+        &mut tx,
+        env,
+        &mut row,
+        IntegrationStatusReason::DisconnectedByStaff,
+        &staff.actor,
+    )
+    .await?;
     row.status_by = Some(staff.actor.name.clone());
     integration::save(&mut tx, &row).await?;
     let entry = NewEntry::new("integrationDisconnect", SubjectKind::Integration, id)
@@ -527,7 +557,10 @@ async fn save_credential(
 
 fn is_taken(error: &DbError) -> bool {
     use portal_store::DatabaseErrorKind::UniqueViolation;
-    matches!(error, DbError::Query(QueryError::DatabaseError(UniqueViolation, _)))
+    matches!(
+        error,
+        DbError::Query(QueryError::DatabaseError(UniqueViolation, _))
+    )
 }
 
 fn set_status(row: &mut Integration, status: IntegrationStatus, now: DateTime<Utc>) {
@@ -709,7 +742,8 @@ pub(crate) async fn settle_active(
         _ => {
             // A wave of silence must not slow down the way to Broken that a refusal began.
             row.next_validation_at = Some(if row.refusals > 0 {
-                env.between(Duration::seconds(61), Duration::seconds(90)).into()
+                env.between(Duration::seconds(61), Duration::seconds(90))
+                    .into()
             } else {
                 env.about(Duration::minutes(5)).into()
             });
@@ -730,8 +764,10 @@ async fn refused(tx: &mut Tx, env: &Env, row: &mut Integration) -> Result<(), Db
         row.next_validation_at = Some(env.about(Duration::hours(1)).into());
         return Ok(());
     }
-    row.next_validation_at =
-        Some(env.between(Duration::seconds(61), Duration::seconds(90)).into());
+    row.next_validation_at = Some(
+        env.between(Duration::seconds(61), Duration::seconds(90))
+            .into(),
+    );
     if row.refusals < REFUSALS {
         return Ok(());
     }

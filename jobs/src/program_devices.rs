@@ -37,7 +37,7 @@ const BLOCKED: &str = "device_pin.blocked";
 
 impl Job for ProgramDevices {
     const KIND: &'static str = "program-devices";
-    const DEADLINE: std::time::Duration = std::time::Duration::from_secs(60);
+    const DEADLINE: std::time::Duration = std::time::Duration::from_mins(1);
     const CONCURRENCY: usize = 8;
 
     fn coalesce_key(&self) -> Option<String> {
@@ -100,7 +100,8 @@ impl ProgramDevices {
         let link = integration::by_id(&mut tx, self.property, device.integration_id).await?;
         let Some(link) = link.filter(|link| link.status == IntegrationStatus::Connected) else {
             // Taken up again when the lock vendor is back.
-            self.put_off(&mut tx, env, due, EffectError::Unauthorized).await?;
+            self.put_off(&mut tx, env, due, EffectError::Unauthorized)
+                .await?;
             tx.commit().await?;
             return Ok(None);
         };
@@ -112,7 +113,8 @@ impl ProgramDevices {
         let codes = codes(&mut tx, env, self.property, &all, now).await?;
         let ids: Vec<_> = due.iter().map(|row| row.id).collect();
         let lease = Uuid::now_v7();
-        let taken = device_pin::lease(&mut tx, self.property, &ids, lease, now, now + LEASE).await?;
+        let taken =
+            device_pin::lease(&mut tx, self.property, &ids, lease, now, now + LEASE).await?;
         if taken != ids.len() {
             return Ok(None);
         }
@@ -179,7 +181,8 @@ impl ProgramDevices {
             self.note_problem(&mut tx, &done, now).await?;
             pins.push(done.pin_id);
         }
-        self.note_connectivity(&mut tx, &device, &answer, &mut events, now).await?;
+        self.note_connectivity(&mut tx, &device, &answer, &mut events, now)
+            .await?;
         self.follow_up(&mut tx, env, &pins, &mut events).await?;
         if matches!(answer, Err(AdapterError::Unauthorized)) {
             let trigger = ValidationTrigger::RefusedCall;
@@ -395,12 +398,7 @@ fn settle(
     }
 }
 
-fn retry(
-    env: &Env,
-    row: &mut DevicePin,
-    now: DateTime<Utc>,
-    asked: Option<std::time::Duration>,
-) {
+fn retry(env: &Env, row: &mut DevicePin, now: DateTime<Utc>, asked: Option<std::time::Duration>) {
     let removing = row.desired().is_none();
     let begun = row.desired().is_some_and(|window| window.from <= now);
     row.status = if removing {
@@ -447,9 +445,10 @@ fn confirmed(row: &mut DevicePin, how: ConfirmationHow, now: DateTime<Utc>) {
 }
 
 fn accepted(device: &Device, row: &mut DevicePin, now: DateTime<Utc>) {
-    let reads_back = !device.rules().iter().any(|rule| {
-        matches!(rule, DeviceRule::ReadBack(portal_domain::ReadBack::None))
-    });
+    let reads_back = !device
+        .rules()
+        .iter()
+        .any(|rule| matches!(rule, DeviceRule::ReadBack(portal_domain::ReadBack::None)));
     if !reads_back {
         confirmed(row, ConfirmationHow::Accepted, now);
         return;

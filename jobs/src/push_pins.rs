@@ -166,7 +166,10 @@ impl PushPins {
         Ok(Some(StayPins {
             reservation: stay,
             mark: format!("portal:{}", self.reservation),
-            known: row.external_token_id.as_deref().and_then(account::vendor_id),
+            known: row
+                .external_token_id
+                .as_deref()
+                .and_then(account::vendor_id),
             pin,
         }))
     }
@@ -242,30 +245,22 @@ impl PushPins {
 }
 
 /// Writes into a row what the PMS answered about it.
-fn settle(
-    env: &Env,
-    row: &mut PinPush,
-    answer: &Result<Stored, AdapterError>,
-    now: DateTime<Utc>,
-) {
-    let error = match answer {
-        Ok(_) => {
-            row.status = if row.desired().is_some() {
-                PinPushStatus::Stored
-            } else {
-                PinPushStatus::Removed
-            };
-            row.done_generation = row.generation;
-            row.outcome_unknown = false;
-            row.waiting_for = None;
-            row.next_attempt_at = None;
-            row.last_error = None;
-            row.error_said = None;
-            // `put` reads before and is answered after the write.
-            row.verified_at = Some(now.into());
-            return;
-        }
-        Err(error) => error,
+fn settle(env: &Env, row: &mut PinPush, answer: &Result<Stored, AdapterError>, now: DateTime<Utc>) {
+    let Err(error) = answer else {
+        row.status = if row.desired().is_some() {
+            PinPushStatus::Stored
+        } else {
+            PinPushStatus::Removed
+        };
+        row.done_generation = row.generation;
+        row.outcome_unknown = false;
+        row.waiting_for = None;
+        row.next_attempt_at = None;
+        row.last_error = None;
+        row.error_said = None;
+        // `put` reads before and is answered after the write.
+        row.verified_at = Some(now.into());
+        return;
     };
     row.last_error = Some(effects::effect_error(error));
     let asked = match error {
@@ -308,7 +303,7 @@ fn told(was: &PinPush, is: &PinPush) -> Vec<NewEvent> {
         PinPushStatus::Removed => EventKind::PinPushRemoved,
         PinPushStatus::Waiting | PinPushStatus::Removing => return Vec::new(),
     };
-    let event = NewEvent::new(kind, SubjectKind::PinPush, is.id)
-        .with("reservation", is.reservation_id);
+    let event =
+        NewEvent::new(kind, SubjectKind::PinPush, is.id).with("reservation", is.reservation_id);
     vec![event]
 }

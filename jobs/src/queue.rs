@@ -40,7 +40,6 @@ impl Registry {
     /// # Panics
     /// When two jobs share a name.
     #[must_use]
-    #[expect(clippy::should_implement_trait, reason = "it adds a type, not a value")]
     pub fn add<J: Job>(mut self) -> Self {
         assert!(
             self.kinds.iter().all(|kind| kind.name != J::KIND),

@@ -228,7 +228,9 @@ impl Work<'_> {
         self.reservation.withheld_code = None;
         self.reservation.withheld_detail = None;
         self.reservation.withheld_since = None;
-        self.reservation.transferred_at.get_or_insert(self.now.into());
+        self.reservation
+            .transferred_at
+            .get_or_insert(self.now.into());
         self.resolve_kept(tx).await?;
         Ok(Ok(()))
     }

@@ -25,7 +25,7 @@ pub struct SyncDevices {
 
 impl Job for SyncDevices {
     const KIND: &'static str = "sync-devices";
-    const DEADLINE: std::time::Duration = std::time::Duration::from_secs(120);
+    const DEADLINE: std::time::Duration = std::time::Duration::from_mins(2);
     const CONCURRENCY: usize = 2;
 
     fn coalesce_key(&self) -> Option<String> {

@@ -40,7 +40,7 @@ const HALF_GONE: &str = "integration.half_gone";
 
 impl Job for SyncReservations {
     const KIND: &'static str = "sync-reservations";
-    const DEADLINE: std::time::Duration = std::time::Duration::from_secs(60);
+    const DEADLINE: std::time::Duration = std::time::Duration::from_mins(1);
     const CONCURRENCY: usize = 8;
 
     fn coalesce_key(&self) -> Option<String> {
@@ -114,7 +114,8 @@ impl Step<'_> {
     async fn begin(&self) -> Result<(), Stopped> {
         let pulled = self.pull(Pull::Changes { since: None }).await?;
         let mut tx = self.env.db.begin().await?;
-        self.put_cursor(&mut tx, Stream::Changes, pulled.cursor).await?;
+        self.put_cursor(&mut tx, Stream::Changes, pulled.cursor)
+            .await?;
         crate::catch_up::begin(&mut tx, self.env, self.link).await?;
         enqueue(&mut tx, self.env.now(), self.job).await?;
         tx.commit().await?;
@@ -140,8 +141,13 @@ impl Step<'_> {
             cursor::put(&mut tx, &at).await?;
             Vec::new()
         } else {
-            cursor::forget(&mut tx, self.job.property, self.job.integration, Stream::Window)
-                .await?;
+            cursor::forget(
+                &mut tx,
+                self.job.property,
+                self.job.integration,
+                Stream::Window,
+            )
+            .await?;
             let window = Window {
                 from: *from,
                 until: *to,
@@ -199,7 +205,10 @@ impl Step<'_> {
             self.set_aside(&mut tx, &fetched.unreadable).await?;
             let known = |id: &VendorId| {
                 fetched.reservations.iter().any(|found| found.id == *id)
-                    || fetched.unreadable.iter().any(|item| item.id.as_ref() == Some(id))
+                    || fetched
+                        .unreadable
+                        .iter()
+                        .any(|item| item.id.as_ref() == Some(id))
             };
             let gone: Vec<String> = ids
                 .iter()
@@ -248,7 +257,8 @@ impl Step<'_> {
         let mut tx = self.env.db.begin().await?;
         store_page(&mut tx, self.env, self.link, &pulled.reservations).await?;
         self.set_aside(&mut tx, &pulled.unreadable).await?;
-        self.put_cursor(&mut tx, Stream::Changes, pulled.cursor).await?;
+        self.put_cursor(&mut tx, Stream::Changes, pulled.cursor)
+            .await?;
         if more {
             enqueue(&mut tx, self.env.now(), self.job).await?;
         } else {
@@ -328,7 +338,10 @@ impl Step<'_> {
                 _ => None,
             };
             let asked = asked.and_then(|pause| Duration::from_std(pause).ok());
-            let at = self.env.about(EVERY).max(self.env.now() + asked.unwrap_or_default());
+            let at = self
+                .env
+                .about(EVERY)
+                .max(self.env.now() + asked.unwrap_or_default());
             link.next_sync_at = Some(at.into());
             integration::save(&mut tx, &link).await?;
         }
@@ -338,11 +351,7 @@ impl Step<'_> {
 
 /// Reads one reservation from the PMS now, and decides about it again. `false`: the PMS did not
 /// answer; it is read in the background.
-pub async fn refresh(
-    env: &Env,
-    property: PropertyId,
-    id: ReservationId,
-) -> Result<bool, DbError> {
+pub async fn refresh(env: &Env, property: PropertyId, id: ReservationId) -> Result<bool, DbError> {
     let mut conn = env.db.read().await?;
     let Some(row) = reservation::by_id(&mut conn, property, id).await? else {
         return Ok(true);
@@ -406,7 +415,10 @@ async fn store_page(
     let mut same = Vec::new();
     let mut events = Vec::new();
     for stay in told {
-        let room = stay.room.as_ref().and_then(|id| rooms.get(id.as_str()).copied());
+        let room = stay
+            .room
+            .as_ref()
+            .and_then(|id| rooms.get(id.as_str()).copied());
         let was = known.get(stay.id.as_str());
         let row = read(stay, was, link, room, now);
         match was {

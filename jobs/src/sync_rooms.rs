@@ -31,7 +31,7 @@ const GONE: &str = "room.gone";
 
 impl Job for SyncRooms {
     const KIND: &'static str = "sync-rooms";
-    const DEADLINE: std::time::Duration = std::time::Duration::from_secs(120);
+    const DEADLINE: std::time::Duration = std::time::Duration::from_mins(2);
     const CONCURRENCY: usize = 2;
 
     fn coalesce_key(&self) -> Option<String> {
@@ -94,10 +94,12 @@ impl SyncRooms {
         let mut events = Vec::new();
         let known = room::of_integration(&mut tx, self.property, self.integration).await?;
         let changed = self.put(&mut tx, told, &known, &mut events, now).await?;
-        self.note_gone(&mut tx, told, known, &mut events, now).await?;
+        self.note_gone(&mut tx, told, known, &mut events, now)
+            .await?;
         trigger::rooms(&mut tx, env, self.property, &changed).await?;
         if let Some(refused) = refused {
-            self.note_rights(&mut tx, env, &mut link, refused, now).await?;
+            self.note_rights(&mut tx, env, &mut link, refused, now)
+                .await?;
         }
         link.next_rooms_at = Some(env.about(Duration::hours(24)).into());
         integration::save(&mut tx, &link).await?;
@@ -179,8 +181,15 @@ impl SyncRooms {
             }
             room.removed_at = Some(now.into());
             room::put(tx, &room).await?;
-            events.push(NewEvent::new(EventKind::RoomGone, SubjectKind::Room, room.id));
-            if !room::mappings(tx, self.property, &[room.id]).await?.is_empty() {
+            events.push(NewEvent::new(
+                EventKind::RoomGone,
+                SubjectKind::Room,
+                room.id,
+            ));
+            if !room::mappings(tx, self.property, &[room.id])
+                .await?
+                .is_empty()
+            {
                 let new = NewProblem {
                     key: GONE,
                     subject_kind: SubjectKind::Room,

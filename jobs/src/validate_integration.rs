@@ -67,10 +67,21 @@ pub(crate) async fn check(
     let Some(mut row) = integration::lock(&mut tx, property, id).await? else {
         return Ok(());
     };
-    link::note(&mut tx, env, property, Some(id), trigger, &verdict, &account, row.account_key.as_deref())
-        .await?;
+    link::note(
+        &mut tx,
+        env,
+        property,
+        Some(id),
+        trigger,
+        &verdict,
+        &account,
+        row.account_key.as_deref(),
+    )
+    .await?;
     match state {
-        CredentialState::Candidate => link::settle_candidate(&mut tx, env, &mut row, &verdict).await?,
+        CredentialState::Candidate => {
+            link::settle_candidate(&mut tx, env, &mut row, &verdict).await?;
+        }
         _ => link::settle_active(&mut tx, env, &mut row, &verdict).await?,
     }
     integration::save(&mut tx, &row).await?;
@@ -101,4 +112,3 @@ pub(crate) async fn ask(
     enqueue_at(tx, now, &job, soon).await?;
     Ok(())
 }
-

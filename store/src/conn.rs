@@ -30,6 +30,10 @@ type Sqlite = SyncConnectionWrapper<SqliteConnection>;
 type Manager<C> = <C as AsyncConnection>::TransactionManager;
 
 /// A connection to whichever database is configured.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives at a time, and on the stack it is cheapest"
+)]
 pub enum Conn {
     /// `PostgreSQL`.
     Postgres(Object<AsyncPgConnection>),

@@ -22,6 +22,7 @@ struct Row {
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = key_checks)]
+#[expect(clippy::struct_field_names, reason = "as the column is called")]
 struct Check {
     kek_id: Vec<u8>,
     check_value: Vec<u8>,

@@ -149,6 +149,10 @@ impl Uses {
 ///
 /// `None` when another guest of the house took the code meanwhile: on `PostgreSQL` the transaction
 /// is then over and must be tried again.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is a column, or what seals it"
+)]
 pub async fn insert(
     conn: &mut Conn,
     sealer: &Sealer,

@@ -5,7 +5,7 @@ use portal_store::Db;
 use tempfile::TempDir;
 
 /// A migrated database, gone with the test.
-pub struct TestDatabase {
+pub(crate) struct TestDatabase {
     pub db: Db,
     pub url: String,
     // Kept for its end.
@@ -13,7 +13,7 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let (url, folder) = match std::env::var("TEST_DATABASE_URL") {
             Ok(server) => (on_server(&server).await, None),
             Err(_) => {

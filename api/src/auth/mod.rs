@@ -14,6 +14,7 @@ use portal_domain::{PropertyId, Role};
 use portal_store::{Db, api_key, membership, property, rate, session, user};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
+use std::fmt::Write;
 use subtle::ConstantTimeEq;
 
 pub use sign_in::{confirm, form, sign_in, sign_out};
@@ -91,11 +92,7 @@ pub async fn authenticate(
     }
 }
 
-async fn by_session(
-    db: &Db,
-    token: &SecretString,
-    now: DateTime<Utc>,
-) -> Result<Viewer, ApiError> {
+async fn by_session(db: &Db, token: &SecretString, now: DateTime<Utc>) -> Result<Viewer, ApiError> {
     let mut conn = db.read().await?;
     let found = session::by_token(&mut conn, &hash(token)).await?;
     let session = found
@@ -205,9 +202,18 @@ pub(crate) fn random_token() -> SecretString {
 pub(crate) fn new_key() -> (SecretString, String, Vec<u8>) {
     let mut bytes = [0_u8; 5];
     getrandom::fill(&mut bytes).expect("without random numbers from the system no key is safe");
-    let prefix: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let prefix = hex(&bytes);
     let secret = random_token();
     let key: SecretString = format!("ptl_{prefix}_{}", secret.expose_secret()).into();
     let hash = hash(&key);
     (key, prefix, hash)
+}
+
+/// Bytes as text.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -1,6 +1,9 @@
 //! Signing in and out: plain HTTP under `/auth`, a form for people and JSON for the front end.
 
-use super::{Caller, Credential, SESSION, authenticate, cookie_name, credential, hash, password, random_token};
+use super::{
+    Caller, Credential, SESSION, authenticate, cookie_name, credential, hash, password,
+    random_token,
+};
 use crate::edge::{App, content_type, from_here};
 use axum::Form;
 use axum::body::Bytes;
@@ -19,7 +22,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action
 
 /// What a person gives to sign in.
 #[derive(Deserialize)]
-pub struct SignIn {
+pub(super) struct SignIn {
     email: String,
     password: SecretString,
     /// Where to go afterwards: a path of this server.
@@ -50,7 +53,10 @@ fn page(status: StatusCode, next: Option<&str>, wrong: Option<&str>) -> Response
          <label>Password <input name=\"password\" type=\"password\" autocomplete=\"current-password\" required></label>\
          <button type=\"submit\">Sign in</button></form></html>"
     );
-    let headers = [(CONTENT_SECURITY_POLICY, POLICY), (CACHE_CONTROL, "no-store")];
+    let headers = [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (CACHE_CONTROL, "no-store"),
+    ];
     (status, headers, Html(body)).into_response()
 }
 
@@ -137,7 +143,11 @@ fn refused(is_form: bool, status: StatusCode, next: Option<&str>, text: &str) ->
     if is_form {
         return page(status, next, Some(text));
     }
-    (status, json(serde_json::json!({ "message": text }).to_string())).into_response()
+    (
+        status,
+        json(serde_json::json!({ "message": text }).to_string()),
+    )
+        .into_response()
 }
 
 enum Began {
@@ -151,7 +161,7 @@ async fn begin(app: &App, peer: SocketAddr, given: SignIn) -> Result<Began, DbEr
     let email = given.email.trim().to_lowercase();
     let mut tx = app.env.db.begin().await?;
     // Five a minute for an account, twenty for an address it is tried from.
-    let account = format!("sign-in:{}", hex(&hash(&email.as_str().into())));
+    let account = format!("sign-in:{}", super::hex(&hash(&email.as_str().into())));
     let mut may = rate::take(&mut tx, &account, now, Duration::seconds(12), 5).await?;
     let address = format!("sign-in-from:{}", peer.ip());
     may &= rate::take(&mut tx, &address, now, Duration::seconds(3), 20).await?;
@@ -177,10 +187,6 @@ async fn begin(app: &App, peer: SocketAddr, given: SignIn) -> Result<Began, DbEr
         token,
         name: person.name,
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn set_cookie(app: &App, token: &SecretString, age: Duration) -> String {
@@ -216,7 +222,7 @@ pub async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Response {
 
 /// The password once more: what asks for a recent sign-in goes on.
 #[derive(Deserialize)]
-pub struct Confirm {
+pub(super) struct Confirm {
     password: SecretString,
 }
 
@@ -244,7 +250,9 @@ pub async fn confirm(State(app): State<App>, headers: HeaderMap, body: Bytes) ->
         let may = rate::take(&mut tx, &gate, now, Duration::seconds(12), 5).await?;
         tx.commit().await?;
         let mut conn = app.env.db.read().await?;
-        let stored = user::by_id(&mut conn, *user).await?.map(|user| user.password_hash);
+        let stored = user::by_id(&mut conn, *user)
+            .await?
+            .map(|user| user.password_hash);
         drop(conn);
         if !may || !password::matches(given.password, stored).await {
             return Ok(false);

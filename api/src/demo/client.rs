@@ -22,7 +22,10 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(address: SocketAddr, email: &'static str, password: SecretString) -> Self {
         Self {
-            http: reqwest::Client::builder().no_proxy().build().unwrap_or_default(),
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .build()
+                .unwrap_or_default(),
             address,
             email,
             password,
@@ -47,7 +50,12 @@ impl Client {
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.split(';').next())
             .ok_or("sign-in set no cookie")?;
-        cookie.clone_into(&mut self.cookie.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        cookie.clone_into(
+            &mut self
+                .cookie
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        );
         Ok(())
     }
 

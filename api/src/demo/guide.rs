@@ -10,7 +10,8 @@ use std::error::Error;
 
 type Step<T = ()> = Result<T, Box<dyn Error>>;
 
-const INTEGRATION: &str = "query($id: ID!) { property(id: $id) { integrations(category: PMS) { nodes {
+const INTEGRATION: &str =
+    "query($id: ID!) { property(id: $id) { integrations(category: PMS) { nodes {
     id status statusReason statusMessage fix account { name } sync { state }
     validationAttempts(first: 1) { nodes { outcome httpStatus trigger } } } } } }";
 
@@ -89,12 +90,18 @@ impl Walk<'_> {
         self.step("Sign in to Portal");
         self.demo.client.sign_in().await?;
         let answer = self
-            .run("{ viewer { name permissions } properties { nodes { id name } } }", json!({}))
+            .run(
+                "{ viewer { name permissions } properties { nodes { id name } } }",
+                json!({}),
+            )
             .await?;
         let id = |name: &str| {
             let nodes = answer["properties"]["nodes"].as_array();
             let found = nodes.and_then(|nodes| nodes.iter().find(|node| node["name"] == name));
-            found.and_then(|node| node["id"].as_str()).unwrap_or_default().to_owned()
+            found
+                .and_then(|node| node["id"].as_str())
+                .unwrap_or_default()
+                .to_owned()
         };
         self.house = id(HOUSE);
         self.other = id(OTHER_HOUSE);
@@ -102,7 +109,10 @@ impl Walk<'_> {
             .as_array()
             .is_some_and(|all| all.contains(&json!("APPS")));
         same("may use the Apps tab", &json!(apps), &json!(true))?;
-        saw(format!("{}, who may use the Apps tab", text(&answer["viewer"]["name"])));
+        saw(format!(
+            "{}, who may use the Apps tab",
+            text(&answer["viewer"]["name"])
+        ));
         Ok(())
     }
 
@@ -117,8 +127,16 @@ impl Walk<'_> {
             .await?;
         let field = json!([{"key": "accessToken", "kind": "SECRET", "required": true}]);
         same("the form of Mews", &answer["app"]["fields"], &field)?;
-        same("Mews has no demo account", &answer["app"]["supportsDemoAccount"], &json!(false))?;
-        same("the demo app has one", &answer["demo"]["supportsDemoAccount"], &json!(true))?;
+        same(
+            "Mews has no demo account",
+            &answer["app"]["supportsDemoAccount"],
+            &json!(false),
+        )?;
+        same(
+            "the demo app has one",
+            &answer["demo"]["supportsDemoAccount"],
+            &json!(true),
+        )?;
         saw("Mews asks for accessToken alone; the demo app has a switch".to_owned());
         Ok(())
     }
@@ -133,13 +151,19 @@ impl Walk<'_> {
 
     async fn wrong_token(&mut self) -> Step {
         self.step("Paste a wrong token and save: an inline error, nothing stored");
-        let answer = self.connect_with(&self.house, "mews", "accessToken", "WRONG-TOKEN").await?;
+        let answer = self
+            .connect_with(&self.house, "mews", "accessToken", "WRONG-TOKEN")
+            .await?;
         let error = &answer["userErrors"][0];
         same("the code", &error["code"], &json!("TOKEN_REFUSED"))?;
         same("the field", &error["field"], &json!("accessToken"))?;
         same("nothing stored", &answer["integration"], &Value::Null)?;
         let stored = self.run(INTEGRATION, json!({ "id": self.house })).await?;
-        same("no integration", &stored["property"]["integrations"]["nodes"], &json!([]))?;
+        same(
+            "no integration",
+            &stored["property"]["integrations"]["nodes"],
+            &json!([]),
+        )?;
         saw(text(&error["message"]));
         Ok(())
     }
@@ -147,24 +171,37 @@ impl Walk<'_> {
     async fn connect(&mut self) -> Step<String> {
         self.step("Paste the token, with blanks and a line break around it: Connected");
         let pasted = format!("  {}\r\n", self.demo.token.expose_secret());
-        let answer = self.connect_with(&self.house, "mews", "accessToken", &pasted).await?;
+        let answer = self
+            .connect_with(&self.house, "mews", "accessToken", &pasted)
+            .await?;
         same("no errors", &answer["userErrors"], &json!([]))?;
         let integration = &answer["integration"];
         same("the status", &integration["status"], &json!("CONNECTED"))?;
-        saw(format!("CONNECTED to {}", text(&integration["account"]["name"])));
+        saw(format!(
+            "CONNECTED to {}",
+            text(&integration["account"]["name"])
+        ));
         Ok(text(&integration["id"]))
     }
 
     async fn already_linked(&mut self) -> Step {
         self.step("One PMS account, one property: its token is refused at another house");
         let token = self.demo.token.expose_secret();
-        let answer = self.connect_with(&self.other, "mews", "accessToken", token).await?;
+        let answer = self
+            .connect_with(&self.other, "mews", "accessToken", token)
+            .await?;
         let error = &answer["userErrors"][0];
         same("the code", &error["code"], &json!("ACCOUNT_ALREADY_LINKED"))?;
         saw(text(&error["message"]));
         let own = self.demo.other_token.expose_secret();
-        let answer = self.connect_with(&self.other, "mews", "accessToken", own).await?;
-        same("its own token", &answer["integration"]["status"], &json!("CONNECTED"))?;
+        let answer = self
+            .connect_with(&self.other, "mews", "accessToken", own)
+            .await?;
+        same(
+            "its own token",
+            &answer["integration"]["status"],
+            &json!("CONNECTED"),
+        )?;
         Ok(())
     }
 
@@ -173,16 +210,28 @@ impl Walk<'_> {
         let query = "query($id: ID!) { property(id: $id) { timeZone
             rooms { nodes { id name space { name } } } } }";
         let answer = self
-            .until("three rooms", query, json!({ "id": self.house }), |answer| {
-                answer["property"]["rooms"]["nodes"]
-                    .as_array()
-                    .is_some_and(|rooms| rooms.len() == 3)
-            })
+            .until(
+                "three rooms",
+                query,
+                json!({ "id": self.house }),
+                |answer| {
+                    answer["property"]["rooms"]["nodes"]
+                        .as_array()
+                        .is_some_and(|rooms| rooms.len() == 3)
+                },
+            )
             .await?;
-        let rooms = answer["property"]["rooms"]["nodes"].as_array().cloned().unwrap_or_default();
+        let rooms = answer["property"]["rooms"]["nodes"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
         let names: Vec<String> = rooms.iter().map(|room| text(&room["name"])).collect();
         same("the rooms", &json!(names), &json!(["101", "102", "103"]))?;
-        saw(format!("{} in {}", names.join(", "), text(&answer["property"]["timeZone"])));
+        saw(format!(
+            "{} in {}",
+            names.join(", "),
+            text(&answer["property"]["timeZone"])
+        ));
         Ok(rooms.iter().map(|room| text(&room["id"])).collect())
     }
 
@@ -245,22 +294,35 @@ impl Walk<'_> {
                 stay["withheld"]["code"] == "NO_DEVICE_IN_ROOM"
             })
             .await?;
-        saw(text(&seen["reservations"]["nodes"][0]["withheld"]["message"]));
+        saw(text(
+            &seen["reservations"]["nodes"][0]["withheld"]["message"],
+        ));
         Ok(space)
     }
 
     async fn install(&mut self, space: &str) -> Step {
         self.step("Connect the locks and install one in Room 101: a keychain appears");
         let key = self.demo.lock_key.expose_secret();
-        let answer = self.connect_with(&self.house, "virtual-locks", "accessKey", key).await?;
-        same("the locks", &answer["integration"]["status"], &json!("CONNECTED"))?;
+        let answer = self
+            .connect_with(&self.house, "virtual-locks", "accessKey", key)
+            .await?;
+        same(
+            "the locks",
+            &answer["integration"]["status"],
+            &json!("CONNECTED"),
+        )?;
         let query = "query($id: ID!) { property(id: $id) { devices(installed: false) { nodes { id name } } } }";
         let answer = self
-            .until("three locks", query, json!({ "id": self.house }), |answer| {
-                answer["property"]["devices"]["nodes"]
-                    .as_array()
-                    .is_some_and(|devices| devices.len() == 3)
-            })
+            .until(
+                "three locks",
+                query,
+                json!({ "id": self.house }),
+                |answer| {
+                    answer["property"]["devices"]["nodes"]
+                        .as_array()
+                        .is_some_and(|devices| devices.len() == 3)
+                },
+            )
             .await?;
         let device = &answer["property"]["devices"]["nodes"][0];
         let installed = self
@@ -270,9 +332,15 @@ impl Walk<'_> {
                 json!({ "device": device["id"], "space": space }),
             )
             .await?;
-        same("no errors", &installed["deviceInstall"]["userErrors"], &json!([]))?;
+        same(
+            "no errors",
+            &installed["deviceInstall"]["userErrors"],
+            &json!([]),
+        )?;
         let seen = self
-            .reservation("1001", "the keychain", |stay| stay["transfer"] == "TRANSFERRED")
+            .reservation("1001", "the keychain", |stay| {
+                stay["transfer"] == "TRANSFERRED"
+            })
             .await?;
         let keychain = &seen["reservations"]["nodes"][0]["keychain"];
         saw(format!(
@@ -291,7 +359,11 @@ impl Walk<'_> {
             })
             .await?;
         let keychain = &seen["reservations"]["nodes"][0]["keychain"];
-        same("shown to nobody", &keychain["pmsCopy"]["shownToGuest"], &json!(false))?;
+        same(
+            "shown to nobody",
+            &keychain["pmsCopy"]["shownToGuest"],
+            &json!(false),
+        )?;
         let pin = self.reveal(&text(&keychain["id"])).await?;
         self.same_everywhere(&pin)?;
         saw("the PIN shown to staff, on the lock and in Mews is one and the same".to_owned());
@@ -331,7 +403,9 @@ impl Walk<'_> {
                 stay["withheld"]["code"] == "ROOM_UNASSIGNED"
             })
             .await?;
-        saw(text(&seen["reservations"]["nodes"][0]["withheld"]["message"]));
+        saw(text(
+            &seen["reservations"]["nodes"][0]["withheld"]["message"],
+        ));
         self.demo.mews.assign("1001", Some("101"));
         self.a_minute_later();
         self.reservation("1001", "the PIN back in its place", |stay| {
@@ -358,7 +432,11 @@ impl Walk<'_> {
             })
             .await?;
         let integration = &answer["property"]["integrations"]["nodes"][0];
-        same("the fix", &integration["fix"], &json!("integrationReconnect"))?;
+        same(
+            "the fix",
+            &integration["fix"],
+            &json!("integrationReconnect"),
+        )?;
         saw(text(&integration["statusMessage"]));
         let seen = self
             .reservation("1001", "the guest's keychain", |stay| {
@@ -366,7 +444,11 @@ impl Walk<'_> {
             })
             .await?;
         let keychain = &seen["reservations"]["nodes"][0]["keychain"];
-        same("the guest keeps the key", &keychain["provisioning"], &json!("PROVISIONED"))?;
+        same(
+            "the guest keeps the key",
+            &keychain["provisioning"],
+            &json!("PROVISIONED"),
+        )?;
         saw("the guest of 1001 keeps the key".to_owned());
         Ok(())
     }
@@ -389,7 +471,11 @@ impl Walk<'_> {
             .await?;
         let answer = &answer["integrationReconnect"];
         same("no errors", &answer["userErrors"], &json!([]))?;
-        same("the status", &answer["integration"]["status"], &json!("CONNECTED"))?;
+        same(
+            "the status",
+            &answer["integration"]["status"],
+            &json!("CONNECTED"),
+        )?;
         let seen = self
             .reservation("1002", "the reservation made meanwhile", |stay| {
                 stay["keychain"]["provisioning"] == "PROVISIONED"
@@ -407,8 +493,10 @@ impl Walk<'_> {
         self.step("The reservation is canceled: the lock forgets the PIN, then Mews");
         self.demo.mews.cancel("1001", "RequestedByGuest");
         self.a_minute_later();
-        self.reservation("1001", "the end of the reservation", |stay| stay["transfer"] == "ENDED")
-            .await?;
+        self.reservation("1001", "the end of the reservation", |stay| {
+            stay["transfer"] == "ENDED"
+        })
+        .await?;
         let started = tokio::time::Instant::now();
         loop {
             let at = self.demo.clock.now() + Duration::hours(3);

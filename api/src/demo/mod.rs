@@ -4,9 +4,9 @@ mod client;
 mod clock;
 mod guide;
 
+use crate::admin;
 use crate::config::{Config, Vendors};
 use crate::serve::{Parts, environment, signal, start};
-use crate::admin;
 use client::Client;
 use clock::DemoClock;
 use portal_interface::{Clock, SecretString};
@@ -28,7 +28,8 @@ const HOUSE: &str = "Hotel Aurora";
 /// The house whose account is linked already.
 const OTHER_HOUSE: &str = "Hotel Borealis";
 /// Loopback is where fakes play.
-const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+const LOOPBACK: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 /// Settings of the demo.
 #[derive(Debug, Clone, clap::Args)]
@@ -112,7 +113,10 @@ async fn try_run(options: &Options) -> Result<(), Box<dyn Error>> {
     }
     let running = start(env, &config, Parts::All, Duration::from_millis(250)).await?;
     let address = running.address.ok_or("the API does not listen")?;
-    let (house, other) = (mews.add_enterprise(HOUSE, "Europe/Prague"), mews.add_enterprise(OTHER_HOUSE, "Europe/Prague"));
+    let (house, other) = (
+        mews.add_enterprise(HOUSE, "Europe/Prague"),
+        mews.add_enterprise(OTHER_HOUSE, "Europe/Prague"),
+    );
     let site = locks.add_site(HOUSE);
     let demo = Demo {
         client: Client::new(address, EMAIL, password.clone()),
@@ -153,10 +157,16 @@ impl Demo {
         println!("API                          http://{address}/graphql");
         println!("Mews's staff                 {}/control", self.mews.url());
         println!("The locks                    {}/control", self.locks.url());
-        println!("Sign in                      as {EMAIL} with the password {}", password.expose_secret());
+        println!(
+            "Sign in                      as {EMAIL} with the password {}",
+            password.expose_secret()
+        );
         println!("A good token of {HOUSE}   {}", good.expose_secret());
         println!("A revoked one                {}", revoked.expose_secret());
-        println!("One linked to {OTHER_HOUSE}  {}", self.other_token.expose_secret());
+        println!(
+            "One linked to {OTHER_HOUSE}  {}",
+            self.other_token.expose_secret()
+        );
     }
 }
 

@@ -326,7 +326,10 @@ mod tests {
     #[test]
     fn usual_documents_pass() {
         assert_eq!(judge("{ viewer { name } }"), Ok(Kind::Query));
-        assert_eq!(judge("mutation { a(b: {c: [1]}) { d } }"), Ok(Kind::Mutation));
+        assert_eq!(
+            judge("mutation { a(b: {c: [1]}) { d } }"),
+            Ok(Kind::Mutation)
+        );
         assert_eq!(judge("subscription { e { seq } }"), Ok(Kind::Subscription));
         let deep = format!("{}x{}", "{ a ".repeat(11), "}".repeat(11));
         assert_eq!(judge(&deep), Ok(Kind::Query));
@@ -343,23 +346,54 @@ mod tests {
         let mut doubling = String::from("{ ...f0 } ");
         for n in 0..30 {
             let next = n + 1;
-            write!(doubling, "fragment f{n} on Query {{ ...f{next} ...f{next} }} ").unwrap();
+            write!(
+                doubling,
+                "fragment f{n} on Query {{ ...f{next} ...f{next} }} "
+            )
+            .unwrap();
         }
         doubling.push_str("fragment f30 on Query { a }");
-        let aliases: String = (0..31).map(|n| format!("a{n}: b ")).collect();
+        let mut aliases = String::new();
+        for n in 0..31 {
+            write!(aliases, "a{n}: b ").unwrap();
+        }
         for (what, text, code) in [
             ("lists", nested("[", "]", 6_000), OperationTooLarge),
             ("objects", nested("{c:", "}", 1_500), OperationTooLarge),
             ("selections", "{a".repeat(40_000), OperationTooLarge),
             ("doubling fragments", doubling, OperationTooLarge),
             ("aliases", format!("{{ {aliases} }}"), OperationTooLarge),
-            ("fields", format!("{{ {} }}", "a ".repeat(401)), OperationTooLarge),
-            ("depth", format!("{}x{}", "{ a ".repeat(13), "}".repeat(13)), OperationTooLarge),
-            ("mutations", "mutation { a b c d e f }".into(), OperationTooLarge),
+            (
+                "fields",
+                format!("{{ {} }}", "a ".repeat(401)),
+                OperationTooLarge,
+            ),
+            (
+                "depth",
+                format!("{}x{}", "{ a ".repeat(13), "}".repeat(13)),
+                OperationTooLarge,
+            ),
+            (
+                "mutations",
+                "mutation { a b c d e f }".into(),
+                OperationTooLarge,
+            ),
             ("braces", "{".repeat(200_000), OperationTooLarge),
-            ("a cycle", "{ ...a } fragment a on Query { ...a }".into(), ValidationFailed),
-            ("introspection", "{ __schema { types { name } } }".into(), Forbidden),
-            ("two operations", "query a { b } query c { d }".into(), OperationResolutionFailure),
+            (
+                "a cycle",
+                "{ ...a } fragment a on Query { ...a }".into(),
+                ValidationFailed,
+            ),
+            (
+                "introspection",
+                "{ __schema { types { name } } }".into(),
+                Forbidden,
+            ),
+            (
+                "two operations",
+                "query a { b } query c { d }".into(),
+                OperationResolutionFailure,
+            ),
             ("nothing", String::new(), ParseFailed),
             ("garbage", "{ a".into(), ParseFailed),
         ] {

@@ -125,7 +125,10 @@ impl ApiError {
     }
 
     fn of_database(error: &DbError) -> Self {
-        tracing::error!(error = chain(error), "a resolver met trouble with the database");
+        tracing::error!(
+            error = chain(error),
+            "a resolver met trouble with the database"
+        );
         match error {
             DbError::Unavailable(_) => Self::new(
                 ErrorCode::ServiceUnavailable,

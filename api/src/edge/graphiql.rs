@@ -29,7 +29,9 @@ fn file(path: &str) -> Option<&'static [u8]> {
 pub(super) async fn page(State(app): State<App>, headers: HeaderMap) -> Response {
     let viewer = match credential(&headers, app.secure) {
         Some(session @ Credential::Session(_)) => {
-            authenticate(&app.env.db, &session, app.env.now()).await.ok()
+            authenticate(&app.env.db, &session, app.env.now())
+                .await
+                .ok()
         }
         _ => None,
     };

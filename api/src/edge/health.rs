@@ -16,6 +16,9 @@ pub(super) async fn ready(State(app): State<App>) -> (StatusCode, &'static str) 
     }
     match app.env.db.ping().await {
         Ok(()) => (StatusCode::OK, "ready\n"),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the database cannot be reached\n"),
+        Err(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the database cannot be reached\n",
+        ),
     }
 }

@@ -177,7 +177,8 @@ pub(super) fn refused(media: Media, status: StatusCode, error: &ApiError) -> Res
 /// A request that was run, or refused by the library's validation.
 fn executed(media: Media, answer: &Answer) -> Response {
     let request_id = uuid::Uuid::now_v7();
-    let not_run = answer.data == async_graphql::Value::Null && !answer.errors.is_empty()
+    let not_run = answer.data == async_graphql::Value::Null
+        && !answer.errors.is_empty()
         && answer.errors.iter().all(|error| error.path.is_empty());
     let status = if not_run && media == Media::GraphqlResponse {
         StatusCode::BAD_REQUEST

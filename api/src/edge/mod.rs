@@ -63,7 +63,12 @@ impl App {
 /// Every address of the API.
 pub fn router(app: App) -> Router {
     Router::new()
-        .route("/graphql", post(http::post).get(socket::upgrade).fallback(http::other_method))
+        .route(
+            "/graphql",
+            post(http::post)
+                .get(socket::upgrade)
+                .fallback(http::other_method),
+        )
         .route("/graphiql", get(graphiql::page))
         .route("/graphiql/", get(graphiql::page))
         .route("/graphiql/{*path}", get(graphiql::asset))
@@ -84,7 +89,10 @@ pub async fn serve(listener: TcpListener, app: App) {
         // An error means that the sender is gone: the process is at its end as well.
         let _ = stopping.wait_for(|stopping| *stopping).await;
     };
-    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
+    if let Err(error) = axum::serve(listener, service)
+        .with_graceful_shutdown(stopped)
+        .await
+    {
         tracing::error!(%error, "the API's listener failed");
     }
 }

@@ -79,7 +79,10 @@ pub(super) async fn run(app: &App, prepared: Prepared) -> Response {
     let response = match tokio::time::timeout(time, run).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => failed(&ApiError::internal()),
-        Err(_) => failed(&ApiError::new(ErrorCode::ExecutionTimeout, "It took too long")),
+        Err(_) => failed(&ApiError::new(
+            ErrorCode::ExecutionTimeout,
+            "It took too long",
+        )),
     };
     masked(response)
 }
@@ -106,7 +109,11 @@ pub(super) fn failed(error: &ApiError) -> Response {
 fn masked(mut response: Response) -> Response {
     response.errors.truncate(MOST_ERRORS);
     for error in &mut response.errors {
-        let ours = match error.extensions.as_ref().and_then(|values| values.get("code")) {
+        let ours = match error
+            .extensions
+            .as_ref()
+            .and_then(|values| values.get("code"))
+        {
             Some(Value::String(code)) => ErrorCode::ALL.iter().any(|known| known.as_str() == code),
             _ => false,
         };

@@ -4,9 +4,9 @@ use super::operation::{self, Asked};
 use super::{ApiError, App, ErrorCode, Limits, document::Kind, from_here, http};
 use crate::auth::{Credential, Viewer, authenticate, bearer, credential};
 use async_graphql::Response as Answer;
+use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::{SinkExt, StreamExt};
@@ -45,7 +45,11 @@ pub(super) async fn upgrade(
         .flat_map(|value| value.split(','))
         .any(|protocol| protocol.trim() == PROTOCOL);
     if !speaks {
-        return (StatusCode::BAD_REQUEST, "Use the subprotocol graphql-transport-ws.").into_response();
+        return (
+            StatusCode::BAD_REQUEST,
+            "Use the subprotocol graphql-transport-ws.",
+        )
+            .into_response();
     }
     let cookie = credential(&headers, app.secure);
     if cookie.is_some() && !from_here(&headers, &app.origin) {
@@ -202,7 +206,8 @@ impl Session {
     }
 
     fn subscribe(&mut self, id: String, payload: Value, viewer: &Viewer) -> Reply {
-        self.operations.retain(|_, operation| !operation.is_finished());
+        self.operations
+            .retain(|_, operation| !operation.is_finished());
         if self.operations.contains_key(&id) {
             return Err(Close(4409, "Subscriber already exists"));
         }
@@ -300,7 +305,9 @@ async fn tell(say: &mpsc::Sender<Outgoing>, id: &str, answer: Answer) -> bool {
         let _ = say.send(Outgoing::Error(id.to_owned(), answer)).await;
         return false;
     }
-    say.send(Outgoing::Next(id.to_owned(), answer)).await.is_ok()
+    say.send(Outgoing::Next(id.to_owned(), answer))
+        .await
+        .is_ok()
 }
 
 fn text(outgoing: &Outgoing) -> String {

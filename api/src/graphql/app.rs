@@ -157,7 +157,6 @@ impl AppQuery {
     }
 
     /// The catalogue of the Apps tab: what a property can be connected to.
-    #[expect(clippy::too_many_arguments, reason = "the paging arguments of Relay")]
     async fn apps(
         &self,
         ctx: &Context<'_>,
@@ -184,8 +183,13 @@ impl AppQuery {
             .filter(|entry| {
                 let name = entry.app.name;
                 let page = &asked.page;
-                page.after.as_ref().is_none_or(|place| name > place.key.as_str())
-                    && page.before.as_ref().is_none_or(|place| name < place.key.as_str())
+                page.after
+                    .as_ref()
+                    .is_none_or(|place| name > place.key.as_str())
+                    && page
+                        .before
+                        .as_ref()
+                        .is_none_or(|place| name < place.key.as_str())
             })
             .cloned()
             .collect();

@@ -223,7 +223,11 @@ impl DeviceMutation {
         use DeviceInstallErrorCode as Code;
         ctx.require_anywhere(Permission::DevicesWrite)?;
         let refused = |code, field, message: &str| {
-            Ok(Some(DeviceInstallPayload::refused(code, Some(field), message)))
+            Ok(Some(DeviceInstallPayload::refused(
+                code,
+                Some(field),
+                message,
+            )))
         };
         let Some(target) = property::own_row(ctx, Kind::Device, &input.device)? else {
             return refused(Code::DeviceNotFound, "device", "There is no such device.");
@@ -268,8 +272,8 @@ impl DeviceMutation {
         row.installed_at = Some(now.into());
         row.installed_by = Some(actor.name.clone());
         device::put(&mut tx, &row).await?;
-        let entry = NewEntry::new("deviceInstall", SubjectKind::Device, row.id)
-            .after("space", space_id);
+        let entry =
+            NewEntry::new("deviceInstall", SubjectKind::Device, row.id).after("space", space_id);
         audit::write(&mut tx, target.property, &actor, now, entry).await?;
         let event = NewEvent::new(EventKind::DeviceInstalled, SubjectKind::Device, row.id)
             .with("space", space_id);
@@ -337,8 +341,8 @@ impl DeviceMutation {
             let reason = input.reason.as_deref();
             end_in_house(ctx, &mut tx, target.property, &rooms, reason).await?;
         }
-        let mut entry = NewEntry::new("deviceRemove", SubjectKind::Device, row.id)
-            .before("space", space_id);
+        let mut entry =
+            NewEntry::new("deviceRemove", SubjectKind::Device, row.id).before("space", space_id);
         if let Some(reason) = &input.reason {
             entry = entry.because(reason);
         }

@@ -71,7 +71,10 @@ pub(crate) struct RowId {
 
 /// The identifier of a row of a property.
 pub(crate) fn row(kind: Kind, property: PropertyId, row: impl Into<Uuid>) -> ID {
-    encode(kind, &[property.0.as_bytes().as_slice(), row.into().as_bytes()].concat())
+    encode(
+        kind,
+        &[property.0.as_bytes().as_slice(), row.into().as_bytes()].concat(),
+    )
 }
 
 /// The identifier of what belongs to no property.
@@ -110,9 +113,9 @@ pub(crate) fn read(id: &ID) -> Option<Named> {
     let kind = Kind::ALL.into_iter().find(|kind| *kind as u8 == first)?;
     match (kind, rest.len()) {
         (Kind::App, _) => String::from_utf8(rest.to_vec()).ok().map(Named::App),
-        (Kind::Organization | Kind::Property | Kind::Membership, 16) => {
-            Uuid::from_slice(rest).ok().map(|id| Named::Global(kind, id))
-        }
+        (Kind::Organization | Kind::Property | Kind::Membership, 16) => Uuid::from_slice(rest)
+            .ok()
+            .map(|id| Named::Global(kind, id)),
         (_, 32) => Some(Named::Row(
             kind,
             RowId {
@@ -148,10 +151,16 @@ mod tests {
     fn an_identifier_reads_back_and_nothing_else_does() {
         let (property, room) = (PropertyId::new(), Uuid::now_v7());
         let id = row(Kind::Room, property, room);
-        let expected = RowId { property, row: room };
+        let expected = RowId {
+            property,
+            row: room,
+        };
         assert_eq!(row_of(Kind::Room, &id), Some(expected));
         assert_eq!(row_of(Kind::Space, &id), None);
-        assert_eq!(property_of(&global(Kind::Property, property)), Some(property));
+        assert_eq!(
+            property_of(&global(Kind::Property, property)),
+            Some(property)
+        );
         assert_eq!(read(&app("mews")), Some(Named::App("mews".into())));
         let mut bytes = BASE64.decode(id.as_bytes()).unwrap();
         bytes.pop();

@@ -53,7 +53,10 @@ impl Integration {
         let all = [
             (can.hooks, AppCapability::Hooks),
             (can.shows_pins, AppCapability::ShowsPins),
-            (can.stores_pins && self.0.may_store_pins, AppCapability::StoresPins),
+            (
+                can.stores_pins && self.0.may_store_pins,
+                AppCapability::StoresPins,
+            ),
         ];
         Ok(all
             .into_iter()
@@ -153,15 +156,18 @@ impl Integration {
         let mut conn = read(ctx).await?;
         let rows =
             integration::attempts(&mut conn, self.0.property_id, self.0.id, &asked.page).await?;
-        Ok(Some(asked.connection(rows, true, |row| (row.at, row.id.0), |row| {
-            ValidationAttempt {
+        Ok(Some(asked.connection(
+            rows,
+            true,
+            |row| (row.at, row.id.0),
+            |row| ValidationAttempt {
                 at: row.at.into(),
                 http_status: row.http_status,
                 outcome: row.outcome,
                 pms_request_id: row.pms_request_id,
                 trigger: row.trigger,
-            }
-        })))
+            },
+        )))
     }
 }
 
@@ -271,9 +277,9 @@ fn status_message(row: &integration::Integration, app: &str) -> Option<String> {
         Reason::AccountAlreadyLinked => format!(
             "The saved token belongs to a {app} property that is linked elsewhere in Portal."
         ),
-        Reason::WrongAccount => format!(
-            "The saved token belongs to another {app} property than the one linked here."
-        ),
+        Reason::WrongAccount => {
+            format!("The saved token belongs to another {app} property than the one linked here.")
+        }
         Reason::PortfolioToken => format!(
             "The saved token covers several {app} properties. Ask your {app} admin for the token of this property alone."
         ),
@@ -609,7 +615,11 @@ impl IntegrationMutation {
         let not_found = || {
             let message = "There is no such integration.";
             let code = Code::IntegrationNotFound;
-            Ok(Some(IntegrationReconnectPayload::refused(code, Some("integration"), message)))
+            Ok(Some(IntegrationReconnectPayload::refused(
+                code,
+                Some("integration"),
+                message,
+            )))
         };
         let Some((property, id)) = own_integration(ctx, &input.integration)? else {
             return not_found();
@@ -668,7 +678,9 @@ impl IntegrationMutation {
         use IntegrationValidateErrorCode as Code;
         let refused = |code, message: &str| {
             let field = Some("integration");
-            Ok(Some(IntegrationValidatePayload::refused(code, field, message)))
+            Ok(Some(IntegrationValidatePayload::refused(
+                code, field, message,
+            )))
         };
         let Some((property, id)) = own_integration(ctx, &input.integration)? else {
             return refused(Code::IntegrationNotFound, "There is no such integration.");
@@ -703,7 +715,9 @@ impl IntegrationMutation {
         use IntegrationDisconnectErrorCode as Code;
         let refused = |code, message: &str| {
             let field = Some("integration");
-            Ok(Some(IntegrationDisconnectPayload::refused(code, field, message)))
+            Ok(Some(IntegrationDisconnectPayload::refused(
+                code, field, message,
+            )))
         };
         let Some((property, id)) = own_integration(ctx, &input.integration)? else {
             return refused(Code::IntegrationNotFound, "There is no such integration.");
@@ -722,9 +736,10 @@ impl IntegrationMutation {
                 integration: fresh(ctx, property, id).await?.map(Integration),
                 ..IntegrationDisconnectPayload::default()
             })),
-            Err(refusal) => {
-                refused(Code::NotConnected, &sentence(&refusal, &app, &env.apps, "").1)
-            }
+            Err(refusal) => refused(
+                Code::NotConnected,
+                &sentence(&refusal, &app, &env.apps, "").1,
+            ),
         }
     }
 }

@@ -61,14 +61,18 @@ impl Keychain {
 
     /// The PIN, without its digits. Null once it is erased.
     async fn pin(&self, ctx: &Context<'_>) -> Result<Option<Pin>> {
-        Ok(load(ctx, (self.0.property_id, self.0.pin_id)).await?.map(Pin))
+        Ok(load(ctx, (self.0.property_id, self.0.pin_id))
+            .await?
+            .map(Pin))
     }
 
     /// The copy stored in the property management system. Null when none is wanted.
     async fn pms_copy(&self, ctx: &Context<'_>) -> Result<Option<PinPush>> {
         let key = (self.0.property_id, PushOf(self.0.reservation_id));
         let push = load(ctx, key).await?;
-        Ok(push.filter(|push| push.pin_id == self.0.pin_id).map(PinPush))
+        Ok(push
+            .filter(|push| push.pin_id == self.0.pin_id)
+            .map(PinPush))
     }
 
     /// Where it is.
@@ -484,9 +488,8 @@ impl KeychainMutation {
     ) -> Result<Option<PinRevealPayload>> {
         use PinRevealErrorCode as Code;
         ctx.require_anywhere(Permission::PinsReveal)?;
-        let refused = |code, field, message: &str| {
-            Ok(Some(PinRevealPayload::refused(code, field, message)))
-        };
+        let refused =
+            |code, field, message: &str| Ok(Some(PinRevealPayload::refused(code, field, message)));
         let no_keychain = || {
             let message = "There is no such keychain.";
             refused(Code::KeychainNotFound, Some("keychain"), message)

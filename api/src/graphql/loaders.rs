@@ -2,8 +2,8 @@
 
 use async_graphql::dataloader::Loader;
 use portal_domain::{
-    DeviceId, DevicePinId, IntegrationId, KeychainId, OrganizationId, PinId, PinPushId, ProblemId, PropertyId,
-    ReservationId, RoomId, SpaceId,
+    DeviceId, DevicePinId, IntegrationId, KeychainId, OrganizationId, PinId, PinPushId, ProblemId,
+    PropertyId, ReservationId, RoomId, SpaceId,
 };
 use portal_store::credential::Credential;
 use portal_store::device::Device;
@@ -18,8 +18,8 @@ use portal_store::reservation::Reservation;
 use portal_store::room::Room;
 use portal_store::space::Space;
 use portal_store::{
-    Db, DbError, credential, device, device_pin, integration, keychain, pin, pin_push, problem, property,
-    reservation, room, space,
+    Db, DbError, credential, device, device_pin, integration, keychain, pin, pin_push, problem,
+    property, reservation, room, space,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
@@ -173,7 +173,9 @@ impl Loader<PropertyId> for Loaders {
 
     async fn load(&self, keys: &[PropertyId]) -> Loaded<PropertyId, Property> {
         let mut conn = self.db.read().await?;
-        let rows = property::by_ids(&mut conn, keys).await.map_err(DbError::from)?;
+        let rows = property::by_ids(&mut conn, keys)
+            .await
+            .map_err(DbError::from)?;
         Ok(rows.into_iter().map(|row| (row.id, row)).collect())
     }
 }

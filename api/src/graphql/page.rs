@@ -81,9 +81,9 @@ impl Paging {
         let backward = last.is_some();
         let size = usize::try_from(last.or(first).unwrap_or(USUAL)).unwrap_or(0);
         let place = |cursor: Option<String>, name: &str| match cursor {
-            Some(text) => read_cursor(list, &text)
-                .map(Some)
-                .ok_or_else(|| ApiError::bad_user_input(format!("{name}: not a cursor of this list"))),
+            Some(text) => read_cursor(list, &text).map(Some).ok_or_else(|| {
+                ApiError::bad_user_input(format!("{name}: not a cursor of this list"))
+            }),
             None => Ok(None),
         };
         let (mut after, mut before) = (place(self.after, "after")?, place(self.before, "before")?);
@@ -132,7 +132,11 @@ impl<K: SortKey> Asked<K> {
             rows.reverse();
         }
         let (behind, ahead) = (self.page.after.is_some(), self.page.before.is_some());
-        let (has_after, has_before) = if newest { (ahead, behind) } else { (behind, ahead) };
+        let (has_after, has_before) = if newest {
+            (ahead, behind)
+        } else {
+            (behind, ahead)
+        };
         let (previous, next) = if from_end {
             (more, has_before)
         } else {
@@ -182,7 +186,12 @@ mod tests {
         assert_eq!(paging(Some(0), None).ok(), Some((1, false)));
         assert_eq!(paging(Some(100), None).ok(), Some((101, false)));
         assert_eq!(paging(None, Some(5)).ok(), Some((6, true)));
-        for (first, last) in [(Some(101), None), (Some(-1), None), (None, Some(101)), (Some(1), Some(1))] {
+        for (first, last) in [
+            (Some(101), None),
+            (Some(-1), None),
+            (None, Some(101)),
+            (Some(1), Some(1)),
+        ] {
             assert!(paging(first, last).is_err(), "{first:?} {last:?}");
         }
     }

@@ -76,7 +76,9 @@ fn sentence(key: &str, detail: &str) -> String {
             format!("{detail} no longer accepts the token. Get a new one and paste it.")
         }
         "integration.may_not_store_pins" => {
-            format!("{detail} does not let Portal store PINs. Ask your {detail} admin for that right.")
+            format!(
+                "{detail} does not let Portal store PINs. Ask your {detail} admin for that right."
+            )
         }
         "integration.half_gone" => format!(
             "More than half of the expected stays are missing in the PMS ({detail}). Nothing was canceled."
@@ -85,9 +87,9 @@ fn sentence(key: &str, detail: &str) -> String {
         "device_pin.blocked" => format!("A lock refused a PIN for good: {detail}."),
         "pin_push.refused" if detail.is_empty() => "The PMS declined a PIN.".to_owned(),
         "pin_push.refused" => format!("The PMS declined a PIN: {detail}"),
-        "stay.access_kept" => format!(
-            "A guest in the house keeps access that would not be given now: {detail}."
-        ),
+        "stay.access_kept" => {
+            format!("A guest in the house keeps access that would not be given now: {detail}.")
+        }
         _ => detail.to_owned(),
     }
 }

@@ -92,7 +92,6 @@ pub struct Property(pub(crate) property::Property);
 #[Object]
 impl Property {
     /// Devices of all lock integrations, by name.
-    #[expect(clippy::too_many_arguments, reason = "the paging arguments of Relay")]
     async fn devices(
         &self,
         ctx: &Context<'_>,
@@ -113,7 +112,12 @@ impl Property {
         let asked = paging.read::<String>("devices", false)?;
         let mut conn = read(ctx).await?;
         let rows = device::page(&mut conn, self.0.id, installed, None, &asked.page).await?;
-        Ok(Some(asked.connection(rows, false, |row| (row.name.clone(), row.id.0), Device)))
+        Ok(Some(asked.connection(
+            rows,
+            false,
+            |row| (row.name.clone(), row.id.0),
+            Device,
+        )))
     }
 
     /// Opaque global identifier.
@@ -122,7 +126,6 @@ impl Property {
     }
 
     /// Links to apps, the oldest first.
-    #[expect(clippy::too_many_arguments, reason = "the paging arguments of Relay")]
     async fn integrations(
         &self,
         ctx: &Context<'_>,
@@ -147,7 +150,6 @@ impl Property {
     }
 
     /// Keychains, by start.
-    #[expect(clippy::too_many_arguments, reason = "the paging arguments of Relay")]
     async fn keychains(
         &self,
         ctx: &Context<'_>,
@@ -206,11 +208,13 @@ impl Property {
     }
 
     /// What a person should look at, oldest first.
-    #[expect(clippy::too_many_arguments, reason = "the paging arguments of Relay")]
     async fn problems(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Those already resolved instead of the open ones.", default = false)]
+        #[graphql(
+            desc = "Those already resolved instead of the open ones.",
+            default = false
+        )]
         resolved: bool,
         #[graphql(desc = "Read after this cursor.")] after: Option<String>,
         #[graphql(desc = "Read before this cursor.")] before: Option<String>,
@@ -232,7 +236,10 @@ impl Property {
     }
 
     /// Reservations, by start. Only transferred ones unless asked otherwise.
-    #[expect(clippy::too_many_arguments, reason = "the paging arguments of Relay")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a filter and the paging arguments of Relay"
+    )]
     async fn reservations(
         &self,
         ctx: &Context<'_>,
@@ -268,11 +275,16 @@ impl Property {
             property: self.0.id,
             filter,
         };
-        Ok(Some(asked.with_fields(rows, false, key, Reservation, totals)))
+        Ok(Some(asked.with_fields(
+            rows,
+            false,
+            key,
+            Reservation,
+            totals,
+        )))
     }
 
     /// Rooms and beds as the property management system knows them, by name.
-    #[expect(clippy::too_many_arguments, reason = "the paging arguments of Relay")]
     async fn rooms(
         &self,
         ctx: &Context<'_>,
@@ -294,7 +306,12 @@ impl Property {
         let asked = paging.read::<String>("rooms", false)?;
         let mut conn = read(ctx).await?;
         let rows = room::page(&mut conn, self.0.id, mapped, &asked.page).await?;
-        Ok(Some(asked.connection(rows, false, |row| (row.name.clone(), row.id.0), Room)))
+        Ok(Some(asked.connection(
+            rows,
+            false,
+            |row| (row.name.clone(), row.id.0),
+            Room,
+        )))
     }
 
     /// Spaces, by name.
@@ -316,7 +333,12 @@ impl Property {
         let asked = paging.read::<String>("spaces", false)?;
         let mut conn = read(ctx).await?;
         let rows = space::page(&mut conn, self.0.id, &asked.page).await?;
-        Ok(Some(asked.connection(rows, false, |row| (row.name.clone(), row.id.0), Space)))
+        Ok(Some(asked.connection(
+            rows,
+            false,
+            |row| (row.name.clone(), row.id.0),
+            Space,
+        )))
     }
 
     /// Zone in which local dates are read. Null until a property management system has told it; then

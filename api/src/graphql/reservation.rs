@@ -133,8 +133,7 @@ impl Reservation {
         };
         let now = ctx.env()?.now();
         let mut conn = read(ctx).await?;
-        let rows =
-            keychain::page(&mut conn, self.0.property_id, &filter, now, &asked.page).await?;
+        let rows = keychain::page(&mut conn, self.0.property_id, &filter, now, &asked.page).await?;
         let key = |row: &keychain::Keychain| (row.starts_at, row.id.0);
         Ok(Some(asked.connection(rows, true, key, Keychain)))
     }
@@ -319,7 +318,11 @@ impl ReservationFilter {
             local
                 .and_local_timezone(zone)
                 .earliest()
-                .or_else(|| (local + Duration::hours(1)).and_local_timezone(zone).earliest())
+                .or_else(|| {
+                    (local + Duration::hours(1))
+                        .and_local_timezone(zone)
+                        .earliest()
+                })
                 .map(|at| at.to_utc())
         };
         let room = self.room.map(|room| {
@@ -414,10 +417,11 @@ impl ReservationMutation {
         ctx.require_anywhere(Permission::KeychainsWrite)?;
         let refused = |code, message: &str| {
             let field = Some("reservation");
-            Ok(Some(ReservationRefreshPayload::refused(code, field, message)))
+            Ok(Some(ReservationRefreshPayload::refused(
+                code, field, message,
+            )))
         };
-        let no_reservation =
-            || refused(Code::ReservationNotFound, "There is no such reservation.");
+        let no_reservation = || refused(Code::ReservationNotFound, "There is no such reservation.");
         let Some(target) = property::own_row(ctx, Kind::Reservation, &input.reservation)? else {
             return no_reservation();
         };

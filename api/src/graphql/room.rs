@@ -156,18 +156,26 @@ impl RoomMutation {
         ctx.require_anywhere(Permission::SpacesWrite)?;
         let no_room = || {
             let message = "There is no such room.";
-            Ok(Some(RoomMapPayload::refused(Code::RoomNotFound, Some("room"), message)))
+            Ok(Some(RoomMapPayload::refused(
+                Code::RoomNotFound,
+                Some("room"),
+                message,
+            )))
         };
         let no_space = || {
             let message = "There is no such space.";
-            Ok(Some(RoomMapPayload::refused(Code::SpaceNotFound, Some("space"), message)))
+            Ok(Some(RoomMapPayload::refused(
+                Code::SpaceNotFound,
+                Some("space"),
+                message,
+            )))
         };
         let Some(target) = property::own_row(ctx, Kind::Room, &input.room)? else {
             return no_room();
         };
         ctx.require(Permission::SpacesWrite, target.property)?;
-        let Some(space_id) = id::row_of(Kind::Space, &input.space)
-            .filter(|space| space.property == target.property)
+        let Some(space_id) =
+            id::row_of(Kind::Space, &input.space).filter(|space| space.property == target.property)
         else {
             return no_space();
         };
@@ -196,13 +204,15 @@ impl RoomMutation {
                     ..RoomMapPayload::default()
                 }));
             }
-            let message = format!("Room {} is mapped to another space. Unmap it first.", row.name);
+            let message = format!(
+                "Room {} is mapped to another space. Unmap it first.",
+                row.name
+            );
             let payload = RoomMapPayload::refused(Code::AlreadyMapped, Some("space"), message);
             return Ok(Some(payload));
         }
         let actor = viewer.actor();
-        let entry = NewEntry::new("roomMap", SubjectKind::Room, room_id)
-            .after("space", space_id);
+        let entry = NewEntry::new("roomMap", SubjectKind::Room, room_id).after("space", space_id);
         audit::write(&mut tx, target.property, &actor, now, entry).await?;
         let event = NewEvent::new(EventKind::RoomMapped, SubjectKind::Room, room_id)
             .with("space", space_id);
@@ -225,7 +235,11 @@ impl RoomMutation {
         ctx.require_anywhere(Permission::SpacesWrite)?;
         let no_room = || {
             let message = "There is no such room.";
-            Ok(Some(RoomUnmapPayload::refused(Code::RoomNotFound, Some("room"), message)))
+            Ok(Some(RoomUnmapPayload::refused(
+                Code::RoomNotFound,
+                Some("room"),
+                message,
+            )))
         };
         let Some(target) = property::own_row(ctx, Kind::Room, &input.room)? else {
             return no_room();
@@ -253,7 +267,8 @@ impl RoomMutation {
             }
             Consent::ReasonMissing => {
                 let message = "Give a reason.";
-                let payload = RoomUnmapPayload::refused(Code::ReasonMissing, Some("reason"), message);
+                let payload =
+                    RoomUnmapPayload::refused(Code::ReasonMissing, Some("reason"), message);
                 return Ok(Some(payload));
             }
             Consent::Given => {}
@@ -268,8 +283,8 @@ impl RoomMutation {
             entry = entry.because(reason);
         }
         audit::write(&mut tx, target.property, &actor, now, entry).await?;
-        let event = NewEvent::new(EventKind::RoomUnmapped, SubjectKind::Room, room_id)
-            .with("space", space);
+        let event =
+            NewEvent::new(EventKind::RoomUnmapped, SubjectKind::Room, room_id).with("space", space);
         event::publish(&mut tx, target.property, &actor, now, vec![event]).await?;
         trigger::rooms(&mut tx, env, target.property, &[room_id]).await?;
         tx.commit().await?;
@@ -329,7 +344,11 @@ pub(crate) async fn end_in_house(
         keychain.revoke_reason = reason.map(str::to_owned);
         keychain.generation += 1;
         keychain::save(tx, &keychain).await?;
-        let event = NewEvent::new(EventKind::KeychainRevoked, SubjectKind::Keychain, keychain.id);
+        let event = NewEvent::new(
+            EventKind::KeychainRevoked,
+            SubjectKind::Keychain,
+            keychain.id,
+        );
         event::publish(tx, property, &actor, now, vec![event]).await?;
     }
     Ok(())

@@ -64,7 +64,12 @@ impl Space {
             rows.reverse();
         }
         rows.truncate(usize::try_from(asked.page.limit).unwrap_or(0));
-        Ok(Some(asked.connection(rows, false, |row| (row.name.clone(), row.id.0), Device)))
+        Ok(Some(asked.connection(
+            rows,
+            false,
+            |row| (row.name.clone(), row.id.0),
+            Device,
+        )))
     }
 
     /// Opaque global identifier.
@@ -107,7 +112,12 @@ impl Space {
         let mut conn = read(ctx).await?;
         let rows =
             room::page_of_space(&mut conn, self.0.property_id, self.0.id, &asked.page).await?;
-        Ok(Some(asked.connection(rows, false, |row| (row.name.clone(), row.id.0), Room)))
+        Ok(Some(asked.connection(
+            rows,
+            false,
+            |row| (row.name.clone(), row.id.0),
+            Room,
+        )))
     }
 }
 
@@ -164,10 +174,18 @@ impl SpaceMutation {
         use SpaceCreateErrorCode as Code;
         ctx.require_anywhere(Permission::SpacesWrite)?;
         let refused = |code, field, message: &str| {
-            Ok(Some(SpaceCreatePayload::refused(code, Some(field), message)))
+            Ok(Some(SpaceCreatePayload::refused(
+                code,
+                Some(field),
+                message,
+            )))
         };
         let Some(property) = property::own(ctx, &input.property)? else {
-            return refused(Code::PropertyNotFound, "property", "There is no such property.");
+            return refused(
+                Code::PropertyNotFound,
+                "property",
+                "There is no such property.",
+            );
         };
         ctx.require(Permission::SpacesWrite, property)?;
         let name = input.name.trim();

@@ -24,9 +24,7 @@ impl ScalarType for Instant {
     }
 
     fn to_value(&self) -> Value {
-        let text = self
-            .0
-            .to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true);
+        let text = self.0.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true);
         Value::String(text)
     }
 }

@@ -60,9 +60,7 @@ impl Viewer {
     async fn permissions(
         &self,
         ctx: &Context<'_>,
-        #[graphql(
-            desc = "At this property. Without it, what the caller may do at any property."
-        )]
+        #[graphql(desc = "At this property. Without it, what the caller may do at any property.")]
         property: Option<ID>,
     ) -> Result<Vec<Permission>> {
         let viewer = ctx.viewer()?;
@@ -170,7 +168,11 @@ pub(crate) async fn node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         }
         Some(Named::Global(Kind::Organization, row)) => {
             let organization = OrganizationId(row);
-            if !viewer.memberships().iter().any(|m| m.organization == organization) {
+            if !viewer
+                .memberships()
+                .iter()
+                .any(|m| m.organization == organization)
+            {
                 return Ok(None);
             }
             let found = load(ctx, organization).await?;
@@ -198,15 +200,15 @@ pub(crate) async fn node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
             let found = Integration::load(ctx, property, IntegrationId(row)).await?;
             found.map(Node::Integration)
         }
-        Kind::Room if may(Permission::RoomsRead) => {
-            Room::load(ctx, property, RoomId(row)).await?.map(Node::Room)
-        }
-        Kind::Space if may(Permission::RoomsRead) => {
-            Space::load(ctx, property, SpaceId(row)).await?.map(Node::Space)
-        }
-        Kind::Device if may(Permission::DevicesRead) => {
-            Device::load(ctx, property, DeviceId(row)).await?.map(Node::Device)
-        }
+        Kind::Room if may(Permission::RoomsRead) => Room::load(ctx, property, RoomId(row))
+            .await?
+            .map(Node::Room),
+        Kind::Space if may(Permission::RoomsRead) => Space::load(ctx, property, SpaceId(row))
+            .await?
+            .map(Node::Space),
+        Kind::Device if may(Permission::DevicesRead) => Device::load(ctx, property, DeviceId(row))
+            .await?
+            .map(Node::Device),
         Kind::Reservation if may(Permission::StaysRead) => {
             let found = Reservation::load(ctx, property, ReservationId(row)).await?;
             found.map(Node::Reservation)
@@ -215,9 +217,10 @@ pub(crate) async fn node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
             let found = Keychain::load(ctx, property, KeychainId(row)).await?;
             found.map(Node::Keychain)
         }
-        Kind::Pin if may(Permission::KeychainsRead) => {
-            load(ctx, (property, PinId(row))).await?.map(Pin).map(Node::Pin)
-        }
+        Kind::Pin if may(Permission::KeychainsRead) => load(ctx, (property, PinId(row)))
+            .await?
+            .map(Pin)
+            .map(Node::Pin),
         Kind::DevicePin if may(Permission::KeychainsRead) => {
             let found = load(ctx, (property, DevicePinId(row))).await?;
             found.map(DevicePin).map(Node::DevicePin)

@@ -10,6 +10,7 @@ fn at(text: &str) -> DateTime<Utc> {
         .expect("a time in December")
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "rooms take an option")]
 fn space(n: u128, devices: usize) -> Option<SpaceFacts> {
     Some(SpaceFacts {
         id: SpaceId(uuid::Uuid::from_u128(n)),
@@ -56,13 +57,9 @@ fn withheld(facts: &Facts, now: &str) -> Option<(Code, Existing)> {
 #[test]
 fn every_gate_names_its_reason_and_what_becomes_of_a_keychain() {
     use Existing::{End, Keep};
-    type Arrange = fn(&mut Facts);
-    let table: &[(
-        &str,
-        Arrange,
-        Option<(Code, Existing)>,
-        Option<(Code, Existing)>,
-    )] = &[
+    type Verdict = Option<(Code, Existing)>;
+    type Row = (&'static str, fn(&mut Facts), Verdict, Verdict);
+    let table: &[Row] = &[
         ("nothing in the way", |_| {}, None, None),
         (
             "revoked",

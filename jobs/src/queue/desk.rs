@@ -90,7 +90,10 @@ impl Desk {
         let held = self.held();
         let mut count = 0;
         let mut groups: HashMap<&str, usize> = HashMap::new();
-        for held in held.values().filter(|held| held.kind == kind.name && held.is_live()) {
+        for held in held
+            .values()
+            .filter(|held| held.kind == kind.name && held.is_live())
+        {
             count += 1;
             if let Some(group) = &held.group {
                 *groups.entry(group).or_default() += 1;
@@ -161,7 +164,10 @@ impl Desk {
         let db = &self.env.db;
         if !done.is_empty() {
             let landed = job::finish(db, self.now(), &done).await?;
-            let late = landed.iter().filter(|landed| **landed == Landing::Late).count();
+            let late = landed
+                .iter()
+                .filter(|landed| **landed == Landing::Late)
+                .count();
             if late > 0 {
                 tracing::warn!(late, "jobs ended after their lease was lost");
             }

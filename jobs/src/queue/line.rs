@@ -36,7 +36,7 @@ const LARGEST_BATCH: usize = 128;
 const FAST: Duration = Duration::from_millis(100);
 /// How often apalis shows that its worker lives, and how often we write that down.
 const HEARTBEAT: Duration = Duration::from_secs(10);
-const TOUCH: Duration = Duration::from_secs(60);
+const TOUCH: Duration = Duration::from_mins(1);
 
 /// One kind of job and the claimed ones that wait for a free slot.
 pub(super) struct Line {
@@ -60,7 +60,11 @@ pub(super) struct Pace {
 impl Pace {
     fn next(&mut self, free: usize) -> usize {
         let fast = self.last.is_some_and(|last| last.elapsed() < FAST);
-        self.batch = if fast { (self.batch * 2).min(LARGEST_BATCH) } else { 1 };
+        self.batch = if fast {
+            (self.batch * 2).min(LARGEST_BATCH)
+        } else {
+            1
+        };
         self.batch.max(free)
     }
 }
@@ -75,7 +79,10 @@ impl Line {
             kind,
             desk,
             buffer: Mutex::default(),
-            claiming: Arc::new(tokio::sync::Mutex::new(Pace { batch: 1, last: None })),
+            claiming: Arc::new(tokio::sync::Mutex::new(Pace {
+                batch: 1,
+                last: None,
+            })),
             grouped: AtomicBool::new(false),
             worker: Mutex::default(),
         }
@@ -160,7 +167,11 @@ impl Line {
             }
             Err(error) => {
                 pace.last = None;
-                tracing::warn!(kind = self.kind.name, error = chain(&error), "no job was claimed");
+                tracing::warn!(
+                    kind = self.kind.name,
+                    error = chain(&error),
+                    "no job was claimed"
+                );
             }
         }
     }

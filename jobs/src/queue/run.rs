@@ -15,7 +15,7 @@ use super::Kind;
 use crate::{Code, Env, JobError};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(15);
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +131,14 @@ mod tests {
         };
         let longest = |attempts| (0..200).map(|n| pause(&fence(n), attempts)).max().unwrap();
         let shortest = |attempts| (0..200).map(|n| pause(&fence(n), attempts)).min().unwrap();
-        for (attempts, seconds) in [(0, 5), (1, 10), (5, 160), (9, 900), (24, 900), (i16::MAX, 900)] {
+        for (attempts, seconds) in [
+            (0, 5),
+            (1, 10),
+            (5, 160),
+            (9, 900),
+            (24, 900),
+            (i16::MAX, 900),
+        ] {
             let most = Duration::from_secs(1 + seconds);
             assert!(longest(attempts) < most && longest(attempts) > most.mul_f64(0.8));
             assert!(shortest(attempts) >= Duration::from_secs(1));

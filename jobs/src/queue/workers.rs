@@ -88,7 +88,10 @@ impl Workers {
         if let Err(error) = self.monitor.shutdown() {
             tracing::warn!(error = chain(&error), "the workers were not told to stop");
         }
-        if timeout(patience + LAST_WORDS, &mut self.running[0]).await.is_err() {
+        if timeout(patience + LAST_WORDS, &mut self.running[0])
+            .await
+            .is_err()
+        {
             tracing::warn!("some jobs do not stop");
         }
         // A claim under way would outlast the release below.
@@ -122,7 +125,9 @@ fn register(monitor: Monitor, desk: &Arc<Desk>, line: Arc<Line>) -> Monitor {
     monitor.register(move |restarts| {
         // The timer comes first: of several that are ready only the first is asked, and a stream
         // that ended is always ready.
-        let strategy = Strategy::new().interval(POLL).stream(Box::pin(wakes(bell.clone())));
+        let strategy = Strategy::new()
+            .interval(POLL)
+            .stream(Box::pin(wakes(bell.clone())));
         let worker = line.clone();
         WorkerBuilder::new(line.name(restarts))
             .backend(PollWith::new(Source::new(line.clone()), strategy))
@@ -151,13 +156,23 @@ async fn keep(desk: Arc<Desk>) {
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for round in 0_u32.. {
         rounds.tick().await;
-        let kept = if round % 2 == 0 { desk.beat().await } else { Ok(()) };
-        let recovered = job::recover_expired(&desk.env.db, desk.now()).await.map(|jobs| {
-            if !jobs.is_empty() {
-                tracing::warn!(count = jobs.len(), "jobs were taken back from lost workers");
-            }
-        });
-        let cleaned = if round % CLEANING == 0 { clean(&desk).await } else { Ok(()) };
+        let kept = if round % 2 == 0 {
+            desk.beat().await
+        } else {
+            Ok(())
+        };
+        let recovered = job::recover_expired(&desk.env.db, desk.now())
+            .await
+            .map(|jobs| {
+                if !jobs.is_empty() {
+                    tracing::warn!(count = jobs.len(), "jobs were taken back from lost workers");
+                }
+            });
+        let cleaned = if round % CLEANING == 0 {
+            clean(&desk).await
+        } else {
+            Ok(())
+        };
         if let Err(error) = kept.and(recovered).and(cleaned) {
             tracing::warn!(error = chain(&error), "leases were not looked after");
         }
