@@ -1,3 +1,10 @@
-//! The guide, sentence by sentence.
+//! The guide, sentence by sentence, through GraphQL over HTTP. Everything is real but the vendors,
+//! and these check each request against the vendor's contract.
 
+mod broken_integration;
+mod connecting_mews;
 mod harness;
+mod pins_on_locks_and_in_mews;
+mod reservations_and_keychains;
+mod schema_and_migrations;
+mod who_sees_what;

@@ -6,8 +6,8 @@ use tempfile::TempDir;
 
 /// A migrated database, gone with the test.
 pub(crate) struct TestDatabase {
-    pub db: Db,
-    pub url: String,
+    pub(crate) db: Db,
+    pub(crate) url: String,
     // Kept for its end.
     _folder: Option<TempDir>,
 }
@@ -46,4 +46,37 @@ async fn on_server(server: &str) -> String {
     drop(client);
     let _ = driver.await;
     format!("{}/{name}", server.trim_end_matches('/'))
+}
+
+impl TestDatabase {
+    /// Every byte the database holds: the files of SQLite, or every row of PostgreSQL as text.
+    pub(crate) async fn dump(&self) -> Vec<u8> {
+        if let Some(path) = self.url.strip_prefix("sqlite:") {
+            let mut all = std::fs::read(path).expect("the file");
+            all.extend(std::fs::read(format!("{path}-wal")).unwrap_or_default());
+            return all;
+        }
+        let (client, connection) = tokio_postgres::connect(&self.url, tokio_postgres::NoTls)
+            .await
+            .expect("the database");
+        tokio::spawn(connection);
+        let tables = client
+            .query(
+                "SELECT tablename FROM pg_tables WHERE schemaname = 'public'",
+                &[],
+            )
+            .await
+            .expect("the tables");
+        let mut all = Vec::new();
+        for table in tables {
+            let name: String = table.get(0);
+            let query = format!("SELECT t::text FROM \"{name}\" t");
+            for row in client.query(&query, &[]).await.expect("the rows") {
+                let text: String = row.get(0);
+                all.extend_from_slice(text.as_bytes());
+                all.push(b'\n');
+            }
+        }
+        all
+    }
 }

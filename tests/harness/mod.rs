@@ -1,3 +1,186 @@
-//! A whole Portal for a test: a real database, fake vendors over HTTP, a clock that stands still.
+//! A whole Portal for a test: a real database, fake vendors over HTTP, the API over HTTP, and a
+//! clock that stands still until told to move.
 
+mod caller;
 mod database;
+mod hotel;
+
+pub(crate) use caller::Caller;
+pub(crate) use database::TestDatabase;
+pub(crate) use hotel::Hotel;
+
+use chrono::{DateTime, Duration, Utc};
+use portal::auth::password;
+use portal::config::Vendors;
+use portal::edge::{App, serve};
+use portal_domain::Role;
+use portal_interface::{Clock, FixedClock, Http, SecretString};
+use portal_jobs::{Chance, Env, StoreGate, drain, registry, sweep};
+use portal_mews::fake::{FakeMews, Options};
+use portal_store::{Sealer, membership, property, user};
+use portal_virtual::fake::FakeLocks;
+use secrecy::ExposeSecret;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+pub(crate) const LOOPBACK: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+pub(crate) const CLIENT_TOKEN: &str = "client-token-of-the-tests";
+pub(crate) const PASSWORD: &str = "a long enough password";
+
+/// A whole Portal.
+pub(crate) struct Portal {
+    pub(crate) env: Arc<Env>,
+    pub(crate) clock: Arc<FixedClock>,
+    pub(crate) mews: FakeMews,
+    pub(crate) locks: FakeLocks,
+    pub(crate) address: SocketAddr,
+    pub(crate) database: TestDatabase,
+    /// Dropping it ends the server.
+    _stop: watch::Sender<bool>,
+}
+
+impl Portal {
+    /// Starts one, at nine in the morning of the first of December.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// Starts one with other settings.
+    pub(crate) async fn start_with(set: impl FnOnce(&mut Vendors)) -> Self {
+        let database = TestDatabase::new().await;
+        let now: DateTime<Utc> = "2026-12-01T09:00:00Z".parse().expect("a time");
+        let clock = Arc::new(FixedClock::new(now));
+        let shared: Arc<dyn Clock> = clock.clone();
+        let mut options = Options::new(CLIENT_TOKEN.into(), shared.clone());
+        // The limit follows the machine's clock, and a test does a day's work in a second.
+        options.rate_limit = None;
+        let mews = FakeMews::start(LOOPBACK, options)
+            .await
+            .expect("a fake Mews");
+        let locks = FakeLocks::start(LOOPBACK, shared.clone())
+            .await
+            .expect("fake locks");
+        let mut vendors = Vendors {
+            mews_client_token: Some(CLIENT_TOKEN.into()),
+            mews_client_name: "Portal tests".to_owned(),
+            mews_api_url: mews.url().to_owned(),
+            virtual_locks_url: Some(locks.url().to_owned()),
+            demo_app: true,
+        };
+        set(&mut vendors);
+        let gate = StoreGate::new(database.db.clone(), Arc::new(portal_interface::SystemClock));
+        let http = Http::new(Arc::new(gate));
+        let keys = Sealer::generate().expect("a key");
+        let env = Arc::new(Env {
+            apps: portal::apps::apps(&vendors, &http, &shared),
+            db: database.db.clone(),
+            clock: shared,
+            chance: Chance::seeded(7),
+            sealer: Sealer::parse(&keys).expect("a key"),
+        });
+        let listener = tokio::net::TcpListener::bind(LOOPBACK)
+            .await
+            .expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (stop, stopping) = watch::channel(false);
+        let app = App::new((*env).clone(), format!("http://{address}"), stopping);
+        tokio::spawn(serve(listener, app));
+        Self {
+            env,
+            clock,
+            mews,
+            locks,
+            address,
+            database,
+            _stop: stop,
+        }
+    }
+
+    /// A property with an owner, and a property of its own at the fake Mews, with rooms 101 to 103.
+    pub(crate) async fn hotel(&self, name: &str) -> Hotel<'_> {
+        Hotel::new(self, name).await
+    }
+
+    /// Runs whatever is due, until nothing is. Fails when a job was given up.
+    pub(crate) async fn settle(&self) {
+        let registry = registry();
+        for _ in 0..50 {
+            sweep::sweep(&self.env, false).await.expect("a sweep");
+            let drained = drain(&self.env, &registry).await.expect("the jobs");
+            assert!(
+                drained.set_aside.is_empty(),
+                "given up: {:?}",
+                drained.set_aside
+            );
+            if drained.ran == 0 {
+                return;
+            }
+        }
+        panic!("the jobs never come to rest");
+    }
+
+    /// Lets time pass, then runs whatever is due.
+    pub(crate) async fn later(&self, by: Duration) {
+        self.clock.advance(by);
+        self.settle().await;
+    }
+
+    /// A little more than the minute after which Portal looks at the PMS again.
+    pub(crate) async fn next_look(&self) {
+        self.later(Duration::seconds(75)).await;
+    }
+
+    /// A person with a role in the organization of a hotel, signed in.
+    pub(crate) async fn person(&self, hotel: &Hotel<'_>, role: Role) -> Caller {
+        let email = format!(
+            "{}@{}.example",
+            role.as_str().to_lowercase(),
+            hotel.property.0.simple()
+        );
+        let mut tx = self.env.db.begin().await.expect("a transaction");
+        let hash = password::hash(PASSWORD.into()).await;
+        let now = self.env.now();
+        let id = user::create(&mut tx, &email, role.as_str(), &hash, now)
+            .await
+            .expect("a person");
+        let house = property::by_id(&mut tx, hotel.property)
+            .await
+            .expect("the house")
+            .expect("the house");
+        membership::grant(
+            &mut tx,
+            id,
+            house.organization_id,
+            Some(hotel.property),
+            role,
+            now,
+        )
+        .await
+        .expect("a role");
+        tx.commit().await.expect("a commit");
+        Caller::sign_in(self.address, &email).await
+    }
+
+    /// The vendors refused nothing: whatever Portal sent kept to their contracts.
+    pub(crate) fn assert_nothing_refused(&self) {
+        assert_eq!(self.mews.refused(), Vec::<String>::new());
+        assert_eq!(self.mews.mismatches(), Vec::<String>::new());
+        assert_eq!(self.locks.refused(), Vec::<String>::new());
+    }
+}
+
+impl Drop for Portal {
+    /// Every test ends with it: a request against a contract fails the test that made it.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.assert_nothing_refused();
+        }
+    }
+}
+
+/// The text of a secret.
+pub(crate) fn shown(secret: &SecretString) -> String {
+    secret.expose_secret().to_owned()
+}
