@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use portal::config::Config;
-use portal::serve::{Parts, StartError, run, signal};
+use portal::serve::{Parts, Signals, StartError, run};
 use portal::{admin, demo, graphql, logging};
 use portal_domain::Permission;
 use portal_interface::{Clock, SecretString, SystemClock};
@@ -203,6 +203,7 @@ async fn server(config: &Config, parts: Parts) -> Result<(), StartError> {
 
 async fn play(fake: Fake) -> Result<(), Box<dyn Error>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let mut signals = Signals::listen()?;
     match fake {
         Fake::Mews {
             listen,
@@ -216,7 +217,7 @@ async fn play(fake: Fake) -> Result<(), Box<dyn Error>> {
                 "Access token of Hotel Aurora: {}",
                 house.access_token.expose_secret()
             );
-            signal().await;
+            signals.next().await;
         }
         Fake::Locks { listen } => {
             let locks = portal_virtual::fake::FakeLocks::start(listen, clock).await?;
@@ -226,7 +227,7 @@ async fn play(fake: Fake) -> Result<(), Box<dyn Error>> {
             }
             println!("Locks play at {}", locks.url());
             println!("Access key of Hotel Aurora: {}", site.key.expose_secret());
-            signal().await;
+            signals.next().await;
         }
     }
     Ok(())

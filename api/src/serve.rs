@@ -39,6 +39,9 @@ pub enum StartError {
     /// The address is taken, or not ours.
     #[error("PORTAL_LISTEN: cannot listen on {0}")]
     Listen(SocketAddr, #[source] std::io::Error),
+    /// The system does not let signals be heard.
+    #[error("cannot listen for signals")]
+    Signals(#[source] std::io::Error),
     /// Apart processes need a database they can share.
     #[error(
         "DATABASE_URL: SQLite serves one process; `portal api` and `portal work` need PostgreSQL, `portal serve` does not"
@@ -138,34 +141,57 @@ impl Running {
 /// Runs until told to stop. A second signal ends the process at once; what was under way is taken
 /// up by whoever comes next.
 pub async fn run(config: &Config, parts: Parts, clock: Arc<dyn Clock>) -> Result<(), StartError> {
+    // Before anything is under way that a signal could cut off.
+    let mut signals = Signals::listen().map_err(StartError::Signals)?;
     let env = environment(config, clock).await?;
     let running = start(env, config, parts, SWEEP).await?;
     if let Some(address) = running.address {
         tracing::info!(%address, "the API listens");
     }
-    signal().await;
+    signals.next().await;
     tracing::info!("stopping");
     tokio::select! {
         () = running.stop() => {}
-        () = signal() => {}
+        () = signals.next() => {}
     }
     Ok(())
 }
 
-/// Waits for SIGTERM or SIGINT.
-pub async fn signal() {
-    let interrupt = tokio::signal::ctrl_c();
+/// SIGTERM and SIGINT, heard from the moment this is made.
+#[derive(Debug)]
+pub struct Signals {
     #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
-            },
-            Err(_) => drop(interrupt.await),
+    heard: [tokio::signal::unix::Signal; 2],
+}
+
+impl Signals {
+    /// Begins to listen: from now on a signal no longer ends the process by itself.
+    pub fn listen() -> std::io::Result<Self> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            Ok(Self {
+                heard: [
+                    signal(SignalKind::terminate())?,
+                    signal(SignalKind::interrupt())?,
+                ],
+            })
         }
+        #[cfg(not(unix))]
+        Ok(Self {})
     }
-    #[cfg(not(unix))]
-    drop(interrupt.await);
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        #[cfg(unix)]
+        {
+            let [terminate, interrupt] = &mut self.heard;
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        #[cfg(not(unix))]
+        drop(tokio::signal::ctrl_c().await);
+    }
 }

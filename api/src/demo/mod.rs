@@ -6,7 +6,7 @@ mod guide;
 
 use crate::admin;
 use crate::config::{Config, Vendors};
-use crate::serve::{Parts, environment, signal, start};
+use crate::serve::{Parts, Signals, environment, start};
 use client::Client;
 use clock::DemoClock;
 use portal_interface::{Clock, SecretString};
@@ -72,6 +72,7 @@ pub async fn run(options: &Options) -> ExitCode {
 }
 
 async fn try_run(options: &Options) -> Result<(), Box<dyn Error>> {
+    let mut signals = Signals::listen()?;
     let folder = Folder::new(options.data.as_deref())?;
     let clock = Arc::new(DemoClock::default());
     let shared: Arc<dyn Clock> = clock.clone();
@@ -134,14 +135,17 @@ async fn try_run(options: &Options) -> Result<(), Box<dyn Error>> {
         demo.locks.add_lock(&site.id, &format!("Lock {room}"), &[]);
     }
     println!("Portal runs at http://{address} on SQLite, with a fake Mews and virtual locks.\n");
-    let walked = guide::walk(&demo).await;
+    let walked = tokio::select! {
+        walked = guide::walk(&demo) => walked,
+        () = signals.next() => Err("it was interrupted".into()),
+    };
     if let Err(error) = walked {
         running.stop().await;
         return Err(error);
     }
     if !options.once {
         demo.invite(address, &password);
-        signal().await;
+        signals.next().await;
     }
     running.stop().await;
     Ok(())
