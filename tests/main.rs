@@ -7,4 +7,5 @@ mod harness;
 mod pins_on_locks_and_in_mews;
 mod reservations_and_keychains;
 mod schema_and_migrations;
+mod the_queue;
 mod who_sees_what;

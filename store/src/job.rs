@@ -349,6 +349,10 @@ pub async fn finish(
         });
     }
     writer.close().await?;
+    if landings.contains(&Landing::Pending) {
+        // A worker that sleeps would find it at its next poll only.
+        db.bell().ring_jobs();
+    }
     Ok(landings)
 }
 
