@@ -5,6 +5,9 @@ use chrono::Duration;
 use portal_mews::fake::{Booking, NewRoom, StayState};
 use serde_json::{Value, json};
 
+/// How a stay ends in the PMS.
+type End = fn(&Portal, &str);
+
 async fn withheld(hotel: &Hotel<'_>, number: &str) -> String {
     let (transfer, code) = hotel.access(number).await;
     assert_eq!(transfer, "WITHHELD", "{number}");
@@ -123,7 +126,7 @@ async fn cancellation_and_check_out_take_the_pin_from_the_lock_and_from_mews() {
     let hotel = portal.hotel("Aurora").await.with_mews().await;
     hotel.map("101", "Room 101").await;
     let lock = hotel.install("Room 101", "Lock 101").await;
-    let ends: [(&str, fn(&Portal, &str), &str); 3] = [
+    let ends: [(&str, End, &str); 3] = [
         ("1", |p, n| p.mews.cancel(n, "RequestedByGuest"), "CANCELED"),
         ("2", |p, n| p.mews.no_show(n), "NO_SHOW"),
         (
