@@ -7,5 +7,6 @@ mod harness;
 mod pins_on_locks_and_in_mews;
 mod reservations_and_keychains;
 mod schema_and_migrations;
+mod spaces_and_devices;
 mod the_queue;
 mod who_sees_what;

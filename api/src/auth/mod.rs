@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use chrono::{DateTime, Duration, Utc};
 use portal_domain::{PropertyId, Role};
-use portal_store::{Db, api_key, membership, property, rate, session, user};
+use portal_store::{Db, api_key, membership, property, session, user};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -80,19 +80,44 @@ fn unauthenticated() -> ApiError {
     ApiError::new(ErrorCode::Unauthenticated, "Sign in, or send a valid key")
 }
 
-/// Finds out who is calling. The same answer for a wrong, ended and revoked credential.
+/// Finds out who is calling, and notes that the credential was used. The same answer for a wrong,
+/// ended and revoked credential.
 pub async fn authenticate(
     db: &Db,
     credential: &Credential,
     now: DateTime<Utc>,
 ) -> Result<Viewer, ApiError> {
+    let (viewer, last_used) = look_up(db, credential, now).await?;
+    if last_used.is_none_or(|last| now - last > TOUCH) {
+        let mut tx = db.begin().await?;
+        match viewer.caller {
+            Caller::Person { session, .. } => session::touch(&mut tx, session, now).await?,
+            Caller::Key { key, .. } => api_key::touch(&mut tx, key, now).await?,
+        };
+        tx.commit().await?;
+    }
+    Ok(viewer)
+}
+
+/// Finds out who is calling. A socket that is only open does not use its credential.
+pub(crate) async fn look_again(
+    db: &Db,
+    credential: &Credential,
+    now: DateTime<Utc>,
+) -> Result<Viewer, ApiError> {
+    Ok(look_up(db, credential, now).await?.0)
+}
+
+type Found = (Viewer, Option<DateTime<Utc>>);
+
+async fn look_up(db: &Db, credential: &Credential, now: DateTime<Utc>) -> Result<Found, ApiError> {
     match credential {
         Credential::Session(token) => by_session(db, token, now).await,
         Credential::Key(key) => by_key(db, key, now).await,
     }
 }
 
-async fn by_session(db: &Db, token: &SecretString, now: DateTime<Utc>) -> Result<Viewer, ApiError> {
+async fn by_session(db: &Db, token: &SecretString, now: DateTime<Utc>) -> Result<Found, ApiError> {
     let mut conn = db.read().await?;
     let found = session::by_token(&mut conn, &hash(token)).await?;
     let session = found
@@ -134,48 +159,38 @@ async fn by_session(db: &Db, token: &SecretString, now: DateTime<Utc>) -> Result
         roles,
     };
     let idle = if viewer.is_admin() { IDLE_ADMIN } else { IDLE };
-    let unused = now - *session.last_seen_at;
-    if unused > idle {
+    if now - *session.last_seen_at > idle {
         return Err(unauthenticated());
     }
-    if unused > TOUCH {
-        let mut tx = db.begin().await?;
-        session::touch(&mut tx, session.id, now).await?;
-        tx.commit().await?;
-    }
-    Ok(viewer)
+    Ok((viewer, Some(*session.last_seen_at)))
 }
 
-async fn by_key(db: &Db, key: &SecretString, now: DateTime<Utc>) -> Result<Viewer, ApiError> {
-    let text = key.expose_secret();
-    let prefix = text
+/// The beginning of a key, by which it is found; empty when it is no key.
+pub(crate) fn prefix(key: &SecretString) -> &str {
+    key.expose_secret()
         .strip_prefix("ptl_")
         .and_then(|rest| rest.split_once('_'))
         .map(|(prefix, _)| prefix)
         .filter(|prefix| prefix.len() <= 20)
-        .ok_or_else(unauthenticated)?;
+        .unwrap_or_default()
+}
+
+async fn by_key(db: &Db, key: &SecretString, now: DateTime<Utc>) -> Result<Found, ApiError> {
+    let prefix = prefix(key);
+    if prefix.is_empty() {
+        return Err(unauthenticated());
+    }
     let mut conn = db.read().await?;
     let found = api_key::by_prefix(&mut conn, prefix).await?;
     drop(conn);
-    let good = found.as_ref().is_some_and(|row| {
+    let good = |row: &api_key::ApiKey| {
         bool::from(row.key_hash.as_slice().ct_eq(&hash(key)))
             && row.revoked_at.is_none()
             && *row.expires_at > now
-    });
-    let (Some(row), true) = (found, good) else {
-        // Ten wrong keys a minute under one prefix; then even a right one waits.
-        let mut tx = db.begin().await?;
-        let gate = format!("key:{prefix}");
-        rate::take(&mut tx, &gate, now, Duration::seconds(6), 10).await?;
-        tx.commit().await?;
-        return Err(unauthenticated());
     };
-    if row.last_used_at.is_none_or(|last| now - *last > TOUCH) {
-        let mut tx = db.begin().await?;
-        api_key::touch(&mut tx, row.id, now).await?;
-        tx.commit().await?;
-    }
-    Ok(Viewer {
+    let row = found.filter(good).ok_or_else(unauthenticated)?;
+    let last_used = row.last_used_at.map(DateTime::from);
+    let viewer = Viewer {
         caller: Caller::Key {
             key: row.id,
             property: row.property_id,
@@ -183,7 +198,8 @@ async fn by_key(db: &Db, key: &SecretString, now: DateTime<Utc>) -> Result<Viewe
         },
         name: row.name,
         roles: Vec::new(),
-    })
+    };
+    Ok((viewer, last_used))
 }
 
 /// The hash under which a token or key is stored. They are random, so no salt is needed.

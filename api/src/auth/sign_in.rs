@@ -77,7 +77,7 @@ pub async fn sign_in(
     if !from_here(&headers, &app.origin) {
         return (StatusCode::FORBIDDEN, "This page belongs to another site.").into_response();
     }
-    let is_form = content_type(&headers) == Some("application/x-www-form-urlencoded");
+    let is_form = content_type(&headers).as_deref() == Some("application/x-www-form-urlencoded");
     let given = if is_form {
         let request = axum::http::Request::builder()
             .method("POST")
@@ -93,7 +93,7 @@ pub async fn sign_in(
             }
             Err(_) => None,
         }
-    } else if content_type(&headers) == Some("application/json") {
+    } else if content_type(&headers).as_deref() == Some("application/json") {
         serde_json::from_slice(&body).ok()
     } else {
         let text = "Send a form or application/json.";
@@ -229,7 +229,9 @@ pub(super) struct Confirm {
 /// Takes the password of the person who is signed in once more.
 pub async fn confirm(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Response {
     let now = app.env.now();
-    if !from_here(&headers, &app.origin) || content_type(&headers) != Some("application/json") {
+    if !from_here(&headers, &app.origin)
+        || content_type(&headers).as_deref() != Some("application/json")
+    {
         return StatusCode::FORBIDDEN.into_response();
     }
     let Some(offered @ Credential::Session(_)) = credential(&headers, app.secure) else {

@@ -7,6 +7,7 @@ use portal_domain::{
     UserId,
 };
 use portal_store::event::Actor;
+use uuid::Uuid;
 
 /// How long a sign-in counts as fresh.
 const FRESH: Duration = Duration::minutes(5);
@@ -62,6 +63,29 @@ impl Viewer {
     /// Display name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The session or key that calls: what limits of calling go by.
+    pub(crate) fn credential(&self) -> Uuid {
+        match &self.caller {
+            Caller::Person { session, .. } => session.0,
+            Caller::Key { key, .. } => key.0,
+        }
+    }
+
+    /// Whether the other may do the same at the same properties.
+    pub(crate) fn may_the_same_as(&self, other: &Self) -> bool {
+        let rights = |viewer: &Self| {
+            let mut roles = viewer.roles.clone();
+            roles.sort_unstable();
+            let mut permissions = match &viewer.caller {
+                Caller::Person { .. } => Vec::new(),
+                Caller::Key { permissions, .. } => permissions.clone(),
+            };
+            permissions.sort_unstable();
+            (roles, permissions)
+        };
+        rights(self) == rights(other)
     }
 
     /// Whether the caller may do this at the property.

@@ -1,9 +1,10 @@
 //! Measures a document before anything else reads it, in time linear in its length.
 
+use super::measure::{Measure, Size};
 use super::{ApiError, ErrorCode};
-use apollo_parser::cst::{Definition, Selection, SelectionSet};
+use apollo_parser::cst::Definition;
 use apollo_parser::{Lexer, Parser, TokenKind};
-use std::collections::HashMap;
+use serde_json::{Map, Value};
 
 /// How large a document may be.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +25,8 @@ pub struct Limits {
     pub directives: u64,
     /// Fields at the root of a mutation.
     pub mutation_fields: u64,
+    /// Fields, each as often as the pages above it have items.
+    pub cost: u64,
     /// Seconds an operation may take.
     pub seconds: u64,
 }
@@ -39,6 +42,7 @@ impl Limits {
         aliases: 30,
         directives: 20,
         mutation_fields: 5,
+        cost: 10_000,
         seconds: 10,
     };
     /// For owners and general managers, whose GraphiQL introspects.
@@ -51,6 +55,7 @@ impl Limits {
         aliases: 100,
         directives: 40,
         mutation_fields: 5,
+        cost: 20_000,
         seconds: 30,
     };
 }
@@ -70,47 +75,38 @@ pub(super) struct Document {
     operations: Vec<Operation>,
 }
 
+/// The operation to run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chosen {
+    pub(super) kind: Kind,
+    pub(super) cost: u64,
+}
+
 #[derive(Debug)]
 struct Operation {
     name: Option<String>,
     kind: Kind,
     size: Size,
-    root_fields: u64,
 }
 
-/// Sizes with fragments expanded. Sums stop at the largest number instead of turning over.
-#[derive(Debug, Clone, Copy, Default)]
-struct Size {
-    depth: u64,
-    fields: u64,
-    aliases: u64,
-    directives: u64,
-    introspects: bool,
-}
-
-impl Size {
-    fn add(&mut self, other: Self) {
-        self.depth = self.depth.max(other.depth);
-        self.fields = self.fields.saturating_add(other.fields);
-        self.aliases = self.aliases.saturating_add(other.aliases);
-        self.directives = self.directives.saturating_add(other.directives);
-        self.introspects |= other.introspects;
-    }
-}
-
-fn too_large(limit: &str, allowed: u64, found: u64) -> ApiError {
+pub(super) fn too_large(limit: &str, allowed: u64, found: u64) -> ApiError {
     ApiError::new(
         ErrorCode::OperationTooLarge,
         format!("The operation is too large: {limit} {found}, allowed {allowed}"),
     )
 }
 
-/// Reads a document within the limits of admins.
-pub(super) fn read(text: &str) -> Result<Document, ApiError> {
+/// Reads a document within the limits of admins: all of it, as the library walks all of it,
+/// whichever operation is chosen.
+pub(super) fn read(
+    text: &str,
+    variables: Option<&Map<String, Value>>,
+) -> Result<Document, ApiError> {
     let limits = Limits::ADMIN;
     let tokens = bound(text, &limits)?;
+    // Here white space, commas and comments count as tokens; the bytes bound them.
     let tree = Parser::new(text)
-        .token_limit(limits.tokens * 2)
+        .token_limit(limits.body)
         .recursion_limit(limits.nesting * 4)
         .parse();
     if let Some(error) = tree.errors().next() {
@@ -121,16 +117,21 @@ pub(super) fn read(text: &str) -> Result<Document, ApiError> {
         ));
     }
     let document = tree.document();
-    let mut fragments = Fragments::default();
+    let mut measure = Measure::new(variables);
     for definition in document.definitions() {
-        if let Definition::FragmentDefinition(fragment) = definition {
-            let name = fragment.fragment_name().and_then(|name| name.name());
-            if let (Some(name), Some(set)) = (name, fragment.selection_set()) {
-                fragments.sets.insert(name.text().to_string(), set);
+        match definition {
+            Definition::FragmentDefinition(fragment) => {
+                let name = fragment.fragment_name().and_then(|name| name.name());
+                if let (Some(name), Some(set)) = (name, fragment.selection_set()) {
+                    measure.fragment(name.text().to_string(), set);
+                }
             }
+            Definition::OperationDefinition(operation) => measure.variables_of(&operation),
+            _ => {}
         }
     }
     let mut operations = Vec::new();
+    let mut fields = 0_u64;
     for definition in document.definitions() {
         let Definition::OperationDefinition(operation) = definition else {
             continue;
@@ -143,15 +144,18 @@ pub(super) fn read(text: &str) -> Result<Document, ApiError> {
         let Some(set) = operation.selection_set() else {
             continue;
         };
-        let mut size = fragments.size(&set)?;
-        size.directives += directives(operation.directives());
+        let size = measure.set(&set)?.with(operation.directives());
+        fields = fields.saturating_add(size.fields);
+        if fields > limits.fields {
+            return Err(too_large("fields", limits.fields, fields));
+        }
         operations.push(Operation {
             name: operation.name().map(|name| name.text().to_string()),
             kind,
-            root_fields: set.selections().count() as u64,
             size,
         });
     }
+    measure.rest()?;
     Ok(Document { tokens, operations })
 }
 
@@ -192,81 +196,6 @@ fn place(text: &str, index: usize) -> (usize, usize) {
     (line, column)
 }
 
-fn directives(found: Option<apollo_parser::cst::Directives>) -> u64 {
-    found.map_or(0, |found| found.directives().count() as u64)
-}
-
-/// The fragments of a document: each is measured once, however often it is spread.
-#[derive(Default)]
-struct Fragments {
-    sets: HashMap<String, SelectionSet>,
-    sizes: HashMap<String, Size>,
-    open: Vec<String>,
-}
-
-impl Fragments {
-    fn size(&mut self, set: &SelectionSet) -> Result<Size, ApiError> {
-        let mut size = Size::default();
-        for selection in set.selections() {
-            match selection {
-                Selection::Field(field) => {
-                    let name = field.name().map(|name| name.text().to_string());
-                    let name = name.unwrap_or_default();
-                    let mut here = match field.selection_set() {
-                        Some(set) => self.size(&set)?,
-                        None => Size::default(),
-                    };
-                    here.depth += 1;
-                    here.fields = here.fields.saturating_add(1);
-                    here.aliases += u64::from(field.alias().is_some());
-                    here.directives += directives(field.directives());
-                    here.introspects |= name == "__schema" || name == "__type";
-                    size.add(here);
-                }
-                Selection::InlineFragment(inline) => {
-                    let mut here = match inline.selection_set() {
-                        Some(set) => self.size(&set)?,
-                        None => Size::default(),
-                    };
-                    here.directives += directives(inline.directives());
-                    size.add(here);
-                }
-                Selection::FragmentSpread(spread) => {
-                    let name = spread.fragment_name().and_then(|name| name.name());
-                    let Some(name) = name.map(|name| name.text().to_string()) else {
-                        continue;
-                    };
-                    let mut here = self.fragment(&name)?;
-                    here.directives += directives(spread.directives());
-                    size.add(here);
-                }
-            }
-        }
-        Ok(size)
-    }
-
-    fn fragment(&mut self, name: &str) -> Result<Size, ApiError> {
-        if let Some(size) = self.sizes.get(name) {
-            return Ok(*size);
-        }
-        if self.open.iter().any(|open| open == name) {
-            return Err(ApiError::new(
-                ErrorCode::ValidationFailed,
-                "A fragment spreads itself",
-            ));
-        }
-        let Some(set) = self.sets.get(name).cloned() else {
-            // The validation names it.
-            return Ok(Size::default());
-        };
-        self.open.push(name.to_owned());
-        let size = self.size(&set)?;
-        self.open.pop();
-        self.sizes.insert(name.to_owned(), size);
-        Ok(size)
-    }
-}
-
 impl Document {
     /// Chooses the operation to run and holds it against the limits of the caller.
     pub(super) fn choose(
@@ -274,7 +203,7 @@ impl Document {
         name: Option<&str>,
         limits: &Limits,
         may_introspect: bool,
-    ) -> Result<Kind, ApiError> {
+    ) -> Result<Chosen, ApiError> {
         let mut found = self
             .operations
             .iter()
@@ -287,7 +216,7 @@ impl Document {
         };
         let size = &operation.size;
         let root = match operation.kind {
-            Kind::Mutation => operation.root_fields,
+            Kind::Mutation => size.level,
             Kind::Query | Kind::Subscription => 0,
         };
         for (what, allowed, found) in [
@@ -297,6 +226,7 @@ impl Document {
             ("aliases", limits.aliases, size.aliases),
             ("directives", limits.directives, size.directives),
             ("mutation fields", limits.mutation_fields, root),
+            ("cost", limits.cost, size.cost),
         ] {
             if found > allowed {
                 return Err(too_large(what, allowed, found));
@@ -308,7 +238,10 @@ impl Document {
                 "Introspection is for owners and general managers; read the published schema",
             ));
         }
-        Ok(operation.kind)
+        Ok(Chosen {
+            kind: operation.kind,
+            cost: size.cost,
+        })
     }
 }
 
@@ -318,8 +251,9 @@ mod tests {
     use std::fmt::Write;
 
     fn judge(text: &str) -> Result<Kind, ErrorCode> {
-        read(text)
+        read(text, None)
             .and_then(|document| document.choose(None, &Limits::USUAL, false))
+            .map(|chosen| chosen.kind)
             .map_err(|error| error.code)
     }
 

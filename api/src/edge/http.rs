@@ -1,18 +1,23 @@
 //! `POST /graphql`.
 
-use super::operation::{self, Prepared};
-use super::{ApiError, App, ErrorCode, content_type, document::Kind, from_here};
-use crate::auth::{Credential, authenticate, credential};
-use async_graphql::Response as Answer;
+use super::document::{Kind, Limits};
+use super::operation::{self, Done, Prepared};
+use super::{ApiError, App, ErrorCode, content_type, from_here};
+use crate::auth::{Credential, credential};
+use async_graphql::indexmap::IndexMap;
+use async_graphql::{Response as Answer, Value};
+use async_graphql_axum::GraphQLResponse;
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::extract::{ConnectInfo, State};
 use axum::http::header::{
     ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use std::net::{IpAddr, SocketAddr};
+use uuid::Uuid;
 
 /// Any of these shows that a page of ours sent the request: a form of another site cannot set one.
 const CSRF: [&str; 2] = ["x-portal-csrf", "apollo-require-preflight"];
@@ -63,6 +68,7 @@ impl Media {
 /// runs.
 pub(super) async fn post(
     State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
@@ -70,8 +76,8 @@ pub(super) async fn post(
         let error = ApiError::new(ErrorCode::BadRequest, "Accept application/json");
         return refused(Media::Json, StatusCode::NOT_ACCEPTABLE, &error);
     };
-    match answer(&app, &headers, body).await {
-        Ok(answer) => executed(media, &answer),
+    match answer(&app, peer.ip(), &headers, body).await {
+        Ok((id, done)) => executed(media, id, done),
         Err((status, error)) => refused(media, status, &error),
     }
 }
@@ -80,31 +86,39 @@ type Refused = (StatusCode, ApiError);
 
 async fn answer(
     app: &App,
+    peer: IpAddr,
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Answer, Refused> {
+) -> Result<(Uuid, Done), Refused> {
     let offered = offered(app, headers)?;
-    if content_type(headers) != Some("application/json") {
+    if content_type(headers).as_deref() != Some("application/json") {
         let error = ApiError::new(ErrorCode::BadRequest, "Send application/json");
         return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, error));
     }
-    let body = body.map_err(|_| {
+    let too_large = || {
         let error = ApiError::new(ErrorCode::BadRequest, "The request is too large");
         (StatusCode::PAYLOAD_TOO_LARGE, error)
-    })?;
+    };
+    let body = body.map_err(|_| too_large())?;
     let malformed = |error: ApiError| match error.code {
         ErrorCode::BadRequest => (StatusCode::BAD_REQUEST, error),
+        ErrorCode::Throttled => (StatusCode::TOO_MANY_REQUESTS, error),
         _ => (StatusCode::OK, error),
     };
     let asked = operation::read(&body).map_err(malformed)?;
     let document = operation::measure(&asked).map_err(malformed)?;
-    let viewer = authenticate(&app.env.db, &offered, app.env.now())
+    let viewer = app
+        .caller(peer, &offered)
         .await
         .map_err(|error| match error.code {
+            ErrorCode::Throttled => (StatusCode::TOO_MANY_REQUESTS, error),
             ErrorCode::ServiceUnavailable => (StatusCode::SERVICE_UNAVAILABLE, error),
             ErrorCode::InternalServerError => (StatusCode::INTERNAL_SERVER_ERROR, error),
             _ => (StatusCode::UNAUTHORIZED, error),
         })?;
+    if !viewer.is_admin() && body.len() > Limits::USUAL.body {
+        return Err(too_large());
+    }
     let prepared: Prepared =
         operation::prepare(app, asked, &document, &viewer).map_err(malformed)?;
     if prepared.kind == Kind::Subscription {
@@ -114,7 +128,7 @@ async fn answer(
         );
         return Err((StatusCode::OK, error));
     }
-    Ok(operation::run(app, prepared).await)
+    Ok((prepared.id, operation::run(app, prepared).await))
 }
 
 /// The credential a request offers, if a page of ours or a program offers it.
@@ -153,7 +167,7 @@ pub(super) fn refused(media: Media, status: StatusCode, error: &ApiError) -> Res
         (StatusCode::OK, Media::GraphqlResponse) => StatusCode::BAD_REQUEST,
         (status, _) => status,
     };
-    let request_id = uuid::Uuid::now_v7();
+    let request_id = Uuid::now_v7();
     let body = json!({
         "errors": [{
             "message": error.message,
@@ -175,39 +189,59 @@ pub(super) fn refused(media: Media, status: StatusCode, error: &ApiError) -> Res
 }
 
 /// A request that was run, or refused by the library's validation.
-fn executed(media: Media, answer: &Answer) -> Response {
-    let request_id = uuid::Uuid::now_v7();
-    let not_run = answer.data == async_graphql::Value::Null
-        && !answer.errors.is_empty()
-        && answer.errors.iter().all(|error| error.path.is_empty());
-    let status = if not_run && media == Media::GraphqlResponse {
-        StatusCode::BAD_REQUEST
-    } else {
-        StatusCode::OK
-    };
-    let body = body(answer, not_run);
-    finish(media, status, body, request_id)
-}
-
-/// The text of an answer: without `data` when nothing was run.
-pub(super) fn body(answer: &Answer, not_run: bool) -> String {
-    let mut value = serde_json::to_value(answer).unwrap_or_default();
-    if let (true, Some(members)) = (not_run, value.as_object_mut()) {
-        members.remove("data");
+fn executed(media: Media, id: Uuid, done: Done) -> Response {
+    let mut answer = done.answer;
+    if !done.ran {
+        let status = match media {
+            Media::GraphqlResponse => StatusCode::BAD_REQUEST,
+            Media::Json => StatusCode::OK,
+        };
+        // Without `data`: nothing was run.
+        let body = json!({ "errors": answer.errors }).to_string();
+        return finish(media, status, body, id);
     }
-    value.to_string()
+    let away = failed_by_the_database(&answer);
+    if answer.data == Value::Null && answer.errors.is_empty() {
+        // Everything was skipped.
+        answer.data = Value::Object(IndexMap::new());
+    }
+    let mut response = GraphQLResponse::from(answer).into_response();
+    head(response.headers_mut(), media, id);
+    if away {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        let headers = response.headers_mut();
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    response
 }
 
-fn finish(media: Media, status: StatusCode, body: String, request_id: uuid::Uuid) -> Response {
-    let id = HeaderValue::from_str(&request_id.to_string());
-    let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static(media.name())),
-        (CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
-        (VARY, HeaderValue::from_static("Accept, Origin")),
-        (
-            HeaderName::from_static("x-request-id"),
-            id.unwrap_or_else(|_| HeaderValue::from_static("")),
-        ),
-    ];
-    (status, headers, body).into_response()
+/// Whether every field of the operation itself is null because the database is away.
+fn failed_by_the_database(answer: &Answer) -> bool {
+    let away = Value::from(ErrorCode::ServiceUnavailable.as_str());
+    let empty = match &answer.data {
+        Value::Object(fields) => fields.values().all(|value| *value == Value::Null),
+        data => *data == Value::Null,
+    };
+    empty
+        && !answer.errors.is_empty()
+        && answer.errors.iter().all(|error| {
+            let code = error.extensions.as_ref().and_then(|all| all.get("code"));
+            code == Some(&away)
+        })
+}
+
+fn finish(media: Media, status: StatusCode, body: String, request_id: Uuid) -> Response {
+    let mut response = (status, body).into_response();
+    head(response.headers_mut(), media, request_id);
+    response
+}
+
+/// The headers of every answer.
+fn head(headers: &mut HeaderMap, media: Media, request_id: Uuid) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media.name()));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    headers.insert(VARY, HeaderValue::from_static("Accept, Origin"));
+    if let Ok(id) = HeaderValue::from_str(&request_id.to_string()) {
+        headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
 }

@@ -9,9 +9,12 @@ use futures_util::{FutureExt, Stream, StreamExt};
 use serde::Deserialize;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// Most errors in an answer.
 const MOST_ERRORS: usize = 20;
+/// Cost that uses up one point of the caller's budget.
+const POINT: u64 = 100;
 
 /// A GraphQL request as it comes in. Null equals absent; unknown members are ignored.
 #[derive(Deserialize)]
@@ -29,6 +32,15 @@ pub(super) struct Prepared {
     pub(super) kind: Kind,
     limits: Limits,
     request: Request,
+    /// Names the request to whoever reads the log.
+    pub(super) id: Uuid,
+}
+
+/// What came of an operation.
+pub(super) struct Done {
+    pub(super) answer: Response,
+    /// Whether anything was executed: if not, the request itself was at fault.
+    pub(super) ran: bool,
 }
 
 /// The request's text, or what is wrong with it.
@@ -44,7 +56,7 @@ pub(super) fn read(body: &[u8]) -> Result<Asked, ApiError> {
 /// Measures the document. Needs no database and no knowledge of the caller.
 pub(super) fn measure(asked: &Asked) -> Result<document::Document, ApiError> {
     match asked.query.as_deref() {
-        Some(text) if !text.is_empty() => document::read(text),
+        Some(text) if !text.is_empty() => document::read(text, asked.variables.as_ref()),
         _ => Err(ApiError::new(ErrorCode::BadRequest, "query is missing")),
     }
 }
@@ -58,55 +70,101 @@ pub(super) fn prepare(
 ) -> Result<Prepared, ApiError> {
     let admin = viewer.is_admin();
     let limits = if admin { Limits::ADMIN } else { Limits::USUAL };
-    let kind = document.choose(asked.operation_name.as_deref(), &limits, admin)?;
+    let chosen = document.choose(asked.operation_name.as_deref(), &limits, admin)?;
+    let points = u32::try_from(chosen.cost.div_ceil(POINT)).unwrap_or(u32::MAX);
+    if !app
+        .points
+        .take(viewer.credential(), app.started.elapsed(), points)
+    {
+        return Err(ApiError::new(
+            ErrorCode::Throttled,
+            "Too many requests: wait a few seconds",
+        ));
+    }
     let variables = asked.variables.unwrap_or_default();
     let mut request = Request::new(asked.query.unwrap_or_default())
         .variables(Variables::from_json(serde_json::Value::Object(variables)));
     request.operation_name = asked.operation_name;
     request.data = request_data(&app.env);
     request.data.insert(viewer.clone());
+    if !admin {
+        request = request.disable_introspection();
+    }
     Ok(Prepared {
-        kind,
+        kind: chosen.kind,
         limits,
         request,
+        id: Uuid::now_v7(),
     })
 }
 
 /// Runs a query or mutation: within its time, and whatever it does.
-pub(super) async fn run(app: &App, prepared: Prepared) -> Response {
+pub(super) async fn run(app: &App, prepared: Prepared) -> Done {
     let time = Duration::from_secs(prepared.limits.seconds);
     let run = AssertUnwindSafe(app.schema.execute(prepared.request)).catch_unwind();
-    let response = match tokio::time::timeout(time, run).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(_)) => failed(&ApiError::internal()),
-        Err(_) => failed(&ApiError::new(
-            ErrorCode::ExecutionTimeout,
-            "It took too long",
-        )),
+    let answer = match tokio::time::timeout(time, run).await {
+        Ok(Ok(answer)) => {
+            let ran = ran(&answer);
+            return Done {
+                answer: masked(answer, prepared.id),
+                ran,
+            };
+        }
+        Ok(Err(_)) => failed(&ApiError::internal(), prepared.id),
+        Err(_) => {
+            let late = ApiError::new(ErrorCode::ExecutionTimeout, "It took too long");
+            failed(&late, prepared.id)
+        }
     };
-    masked(response)
+    Done { answer, ran: true }
 }
 
-/// Runs a subscription.
-pub(super) fn follow(app: &App, prepared: Prepared) -> impl Stream<Item = Response> + Send + use<> {
-    app.schema.execute_stream(prepared.request).map(masked)
+/// Whether the library executed anything: only then an error has a path.
+fn ran(answer: &Response) -> bool {
+    answer.data != Value::Null
+        || answer.errors.is_empty()
+        || answer.errors.iter().any(|error| !error.path.is_empty())
+}
+
+/// Runs a subscription. One that cannot begin answers once, and nothing was executed.
+pub(super) fn follow(app: &App, prepared: Prepared) -> impl Stream<Item = Done> + Send + use<> {
+    let id = prepared.id;
+    let mut first = true;
+    AssertUnwindSafe(app.schema.execute_stream(prepared.request))
+        .catch_unwind()
+        .map(move |answer| {
+            let answer = answer.unwrap_or_else(|_| failed(&ApiError::internal(), id));
+            let begins = answer.data == Value::Null && !answer.errors.is_empty();
+            let ran = !(std::mem::take(&mut first) && begins);
+            Done {
+                answer: masked(answer, id),
+                ran,
+            }
+        })
 }
 
 /// An answer that is nothing but this error.
-pub(super) fn failed(error: &ApiError) -> Response {
+pub(super) fn failed(error: &ApiError, id: Uuid) -> Response {
     let error: async_graphql::Error = error.clone().into();
-    let error = ServerError {
+    let mut error = ServerError {
         message: error.message,
         source: None,
         locations: Vec::new(),
         path: Vec::new(),
         extensions: error.extensions,
     };
+    name(&mut error, id);
     Response::from_errors(vec![error])
 }
 
+/// Puts the request's name into an error.
+fn name(error: &mut ServerError, id: Uuid) {
+    let extensions = error.extensions.get_or_insert_default();
+    extensions.set("requestId", id.to_string());
+}
+
 /// Leaves nothing in an answer's errors that is not meant for clients.
-fn masked(mut response: Response) -> Response {
+fn masked(mut response: Response, id: Uuid) -> Response {
     response.errors.truncate(MOST_ERRORS);
     for error in &mut response.errors {
         let ours = match error
@@ -118,27 +176,41 @@ fn masked(mut response: Response) -> Response {
             _ => false,
         };
         if !ours {
-            mask(error);
+            mask(error, id);
         }
+        name(error, id);
     }
     response
 }
 
+/// Beginnings of the library's messages that quote a value which does not fit.
+const QUOTING: [&str; 5] = [
+    "Failed to parse",
+    "Invalid value for argument",
+    "Invalid default value for argument",
+    "Expected input type",
+    "Variable ",
+];
+
 /// Gives a code to an error of the library, and takes from its text what a caller sent.
-fn mask(error: &mut ServerError) {
+fn mask(error: &mut ServerError, id: Uuid) {
     let before_running = error.path.is_empty();
-    let (code, message) = if error.message.starts_with("Failed to parse")
-        || error.message.starts_with("Invalid value for argument")
-        || error.message.starts_with("Variable")
+    let message = error.message.as_str();
+    // Of variables' names alone, which stand in the document, validation speaks in quotes.
+    let of_names = before_running && message.starts_with("Variable \"");
+    let (code, message) = if !of_names && QUOTING.iter().any(|quoting| message.starts_with(quoting))
     {
-        // These quote the value that does not fit.
         let message = "A variable or argument does not fit its type";
         (ErrorCode::BadUserInput, message.to_owned())
+    } else if before_running && message.trim_start().starts_with("-->") {
+        // The library's parser takes less than ours, and shows the line.
+        (ErrorCode::ParseFailed, "Syntax error".to_owned())
     } else if before_running {
-        let told = error.message.split(" Did you mean").next().unwrap_or("");
+        let told = message.split(" Did you mean").next().unwrap_or("");
         (ErrorCode::ValidationFailed, told.to_owned())
     } else {
-        tracing::error!("an error without a code of ours reached the edge");
+        // Without its text, which may hold anything.
+        tracing::error!(request.id = %id, path = ?error.path, "an error without a code of ours reached the edge");
         (ErrorCode::InternalServerError, "Internal error".to_owned())
     };
     let coded: async_graphql::Error = ApiError::new(code, message).into();

@@ -1,21 +1,26 @@
 //! Subscriptions, queries and mutations over a WebSocket: graphql-transport-ws.
 
-use super::operation::{self, Asked};
-use super::{ApiError, App, ErrorCode, Limits, document::Kind, from_here, http};
-use crate::auth::{Credential, Viewer, authenticate, bearer, credential};
+use super::document::{Kind, Limits};
+use super::operation::{self, Asked, Done};
+use super::places::Place;
+use super::{ApiError, App, ErrorCode, from_here, http};
+use crate::auth::{Credential, Viewer, bearer, credential, look_again};
 use async_graphql::Response as Answer;
-use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use uuid::Uuid;
 
 const PROTOCOL: &str = "graphql-transport-ws";
 /// How long a client may take to introduce itself.
@@ -28,10 +33,15 @@ const PING: Duration = Duration::from_secs(30);
 const MOST_OPERATIONS: usize = 50;
 /// Answers that wait for a slow reader.
 const WAITING: usize = 16;
+/// How long a reader may take for one of them.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a client may take to answer a close.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// `GET /graphql`: a WebSocket, or an explanation.
 pub(super) async fn upgrade(
     State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
@@ -58,7 +68,7 @@ pub(super) async fn upgrade(
     upgrade
         .protocols([PROTOCOL])
         .max_message_size(Limits::ADMIN.body)
-        .on_upgrade(move |socket| async move { serve(app, socket, cookie).await })
+        .on_upgrade(move |socket| async move { serve(app, peer.ip(), socket, cookie).await })
 }
 
 /// A message of the client.
@@ -80,23 +90,34 @@ const LATE: Close = Close(4408, "Connection initialisation timeout");
 const TWICE: Close = Close(4429, "Too many initialisation requests");
 const STOPPING: Close = Close(1012, "Service restart");
 const GONE: Close = Close(1001, "Going away");
+const LATER: Close = Close(1013, "Try again later");
 
 /// What an operation has to say.
-enum Outgoing {
-    Next(String, Box<Answer>),
-    Error(String, Box<Answer>),
-    Complete(String),
+struct Outgoing {
+    id: String,
+    /// Tells the operation from an earlier one of the same id.
+    number: u64,
+    what: What,
 }
 
-async fn serve(app: App, socket: WebSocket, cookie: Option<Credential>) {
+enum What {
+    Next(Box<Answer>),
+    Error(Box<Answer>),
+    Complete,
+}
+
+async fn serve(app: App, peer: IpAddr, socket: WebSocket, cookie: Option<Credential>) {
     let (mut sink, mut stream) = socket.split();
     let (say, mut said) = mpsc::channel::<Outgoing>(WAITING);
     let mut session = Session {
         app: app.clone(),
+        peer,
         cookie,
         credential: None,
         viewer: None,
+        place: None,
         operations: HashMap::new(),
+        number: 0,
         say,
         unanswered: 0,
     };
@@ -114,7 +135,7 @@ async fn serve(app: App, socket: WebSocket, cookie: Option<Credential>) {
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(None),
                 Some(Ok(Message::Close(_)) | Err(_)) | None => Err(GONE),
             },
-            Some(outgoing) = said.recv() => Ok(session.write(outgoing)),
+            Some(outgoing) = said.recv() => Ok(session.write(&outgoing)),
             () = &mut introduction, if session.viewer.is_none() => Err(LATE),
             _ = look_again.tick() => session.look_again().await.map(|()| None),
             _ = ping.tick() => session.ping(),
@@ -122,8 +143,10 @@ async fn serve(app: App, socket: WebSocket, cookie: Option<Credential>) {
         };
         match reply {
             Ok(Some(text)) => {
-                if sink.send(Message::Text(text.into())).await.is_err() {
-                    break GONE;
+                match timeout(PATIENCE, sink.send(Message::Text(text.into()))).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => break GONE,
+                    Err(_) => break LATER,
                 }
             }
             Ok(None) => {}
@@ -135,7 +158,13 @@ async fn serve(app: App, socket: WebSocket, cookie: Option<Credential>) {
         code: close.0,
         reason: close.1.into(),
     };
-    let _ = sink.send(Message::Close(Some(frame))).await;
+    let farewell = async {
+        if sink.send(Message::Close(Some(frame))).await.is_ok() {
+            // What the client still sends is read: otherwise the close may never arrive.
+            while let Some(Ok(_)) = stream.next().await {}
+        }
+    };
+    let _ = timeout(FAREWELL, farewell).await;
 }
 
 /// Waits until the process stops.
@@ -146,12 +175,20 @@ async fn stopped(stopping: &mut tokio::sync::watch::Receiver<bool>) {
 
 struct Session {
     app: App,
+    peer: IpAddr,
     cookie: Option<Credential>,
     credential: Option<Credential>,
     viewer: Option<Viewer>,
-    operations: HashMap<String, JoinHandle<()>>,
+    place: Option<Place>,
+    operations: HashMap<String, Operation>,
+    number: u64,
     say: mpsc::Sender<Outgoing>,
     unanswered: u8,
+}
+
+struct Operation {
+    number: u64,
+    task: JoinHandle<()>,
 }
 
 type Reply = Result<Option<String>, Close>;
@@ -175,7 +212,7 @@ impl Session {
             "complete" => {
                 let id = message.id.ok_or(BAD)?;
                 if let Some(operation) = self.operations.remove(&id) {
-                    operation.abort();
+                    operation.task.abort();
                 }
                 Ok(None)
             }
@@ -196,10 +233,12 @@ impl Session {
             (None, Some(cookie)) => cookie,
             (None, None) => return Err(FORBIDDEN),
         };
-        let now = self.app.env.now();
-        let viewer = authenticate(&self.app.env.db, &offered, now)
-            .await
-            .map_err(|_| FORBIDDEN)?;
+        let caller = self.app.caller(self.peer, &offered).await;
+        let viewer = caller.map_err(|error| match error.code {
+            ErrorCode::ServiceUnavailable | ErrorCode::InternalServerError => LATER,
+            _ => FORBIDDEN,
+        })?;
+        self.place = Some(self.app.places.take(viewer.credential()).ok_or(LATER)?);
         self.viewer = Some(viewer);
         self.credential = Some(offered);
         Ok(Some(json!({ "type": "connection_ack" }).to_string()))
@@ -207,7 +246,7 @@ impl Session {
 
     fn subscribe(&mut self, id: String, payload: Value, viewer: &Viewer) -> Reply {
         self.operations
-            .retain(|_, operation| !operation.is_finished());
+            .retain(|_, operation| !operation.task.is_finished());
         if self.operations.contains_key(&id) {
             return Err(Close(4409, "Subscriber already exists"));
         }
@@ -227,53 +266,61 @@ impl Session {
         let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
-                let answer = Box::new(operation::failed(&error));
-                return Ok(Some(text(&Outgoing::Error(id, answer))));
+                let answer = Box::new(operation::failed(&error, Uuid::now_v7()));
+                return Ok(Some(text(&id, &What::Error(answer))));
             }
         };
-        let (app, say, name) = (self.app.clone(), self.say.clone(), id.clone());
-        let operation = tokio::spawn(async move {
+        self.number += 1;
+        let teller = Teller {
+            say: self.say.clone(),
+            id: id.clone(),
+            number: self.number,
+        };
+        let app = self.app.clone();
+        let task = tokio::spawn(async move {
             // The channel holds few: the next answer is made when the last was written.
             if prepared.kind == Kind::Subscription {
                 let mut answers = std::pin::pin!(operation::follow(&app, prepared));
-                while let Some(answer) = answers.next().await {
-                    if !tell(&say, &name, answer).await {
+                while let Some(done) = answers.next().await {
+                    if !teller.tell(done).await {
                         return;
                     }
                 }
-            } else {
-                let answer = operation::run(&app, prepared).await;
-                if !tell(&say, &name, answer).await {
-                    return;
-                }
+            } else if !teller.tell(operation::run(&app, prepared).await).await {
+                return;
             }
-            let _ = say.send(Outgoing::Complete(name)).await;
+            teller.say(What::Complete).await;
         });
-        self.operations.insert(id, operation);
+        let number = self.number;
+        self.operations.insert(id, Operation { number, task });
         Ok(None)
     }
 
     /// The text to send, unless the client has ended the operation meanwhile.
-    fn write(&mut self, outgoing: Outgoing) -> Option<String> {
-        let (Outgoing::Next(id, _) | Outgoing::Error(id, _) | Outgoing::Complete(id)) = &outgoing;
-        let known = self.operations.contains_key(id);
-        if matches!(outgoing, Outgoing::Complete(_) | Outgoing::Error(..)) {
-            self.operations.remove(id);
+    fn write(&mut self, outgoing: &Outgoing) -> Option<String> {
+        let known = self.operations.get(&outgoing.id)?;
+        if known.number != outgoing.number {
+            return None;
         }
-        known.then(|| text(&outgoing))
+        if !matches!(outgoing.what, What::Next(_)) {
+            self.operations.remove(&outgoing.id);
+        }
+        Some(text(&outgoing.id, &outgoing.what))
     }
 
-    /// A credential that ended takes the socket with it.
+    /// A credential that ended takes the socket with it, and so does a change of what its caller may
+    /// do: what runs was begun with the old rights, and the client comes again with the new.
     async fn look_again(&mut self) -> Result<(), Close> {
-        let Some(credential) = &self.credential else {
+        let (Some(credential), Some(known)) = (&self.credential, &self.viewer) else {
             return Ok(());
         };
         let now = self.app.env.now();
-        match authenticate(&self.app.env.db, credential, now).await {
-            Ok(viewer) => {
+        match look_again(&self.app.env.db, credential, now).await {
+            Ok(viewer) if viewer.may_the_same_as(known) => {
                 self.viewer = Some(viewer);
                 Ok(())
             }
+            Ok(_) => Err(FORBIDDEN),
             Err(error) if error.code == ErrorCode::Unauthenticated => Err(FORBIDDEN),
             // The database is away: it is asked again.
             Err(_) => Ok(()),
@@ -290,34 +337,47 @@ impl Session {
 
     fn end(&mut self) {
         for (_, operation) in self.operations.drain() {
-            operation.abort();
+            operation.task.abort();
         }
     }
 }
 
-/// Hands on an answer. False when the operation is over: a request that was not run has said all.
-async fn tell(say: &mpsc::Sender<Outgoing>, id: &str, answer: Answer) -> bool {
-    let not_run = answer.data == async_graphql::Value::Null
-        && !answer.errors.is_empty()
-        && answer.errors.iter().all(|error| error.path.len() <= 1);
-    let answer = Box::new(answer);
-    if not_run {
-        let _ = say.send(Outgoing::Error(id.to_owned(), answer)).await;
-        return false;
-    }
-    say.send(Outgoing::Next(id.to_owned(), answer))
-        .await
-        .is_ok()
+/// Speaks for one operation.
+struct Teller {
+    say: mpsc::Sender<Outgoing>,
+    id: String,
+    number: u64,
 }
 
-fn text(outgoing: &Outgoing) -> String {
-    match outgoing {
-        Outgoing::Next(id, answer) => {
-            json!({ "type": "next", "id": id, "payload": answer }).to_string()
+impl Teller {
+    /// Hands on an answer. False when the operation is over: a request that was not run has said
+    /// all.
+    async fn tell(&self, done: Done) -> bool {
+        let answer = Box::new(done.answer);
+        if done.ran {
+            self.say(What::Next(answer)).await
+        } else {
+            self.say(What::Error(answer)).await;
+            false
         }
-        Outgoing::Error(id, answer) => {
-            json!({ "type": "error", "id": id, "payload": answer.errors }).to_string()
-        }
-        Outgoing::Complete(id) => json!({ "type": "complete", "id": id }).to_string(),
     }
+
+    /// False when the socket is gone.
+    async fn say(&self, what: What) -> bool {
+        let outgoing = Outgoing {
+            id: self.id.clone(),
+            number: self.number,
+            what,
+        };
+        self.say.send(outgoing).await.is_ok()
+    }
+}
+
+fn text(id: &str, what: &What) -> String {
+    match what {
+        What::Next(answer) => json!({ "type": "next", "id": id, "payload": answer }),
+        What::Error(answer) => json!({ "type": "error", "id": id, "payload": answer.errors }),
+        What::Complete => json!({ "type": "complete", "id": id }),
+    }
+    .to_string()
 }
