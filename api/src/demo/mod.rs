@@ -134,7 +134,8 @@ async fn try_run(options: &Options) -> Result<(), Box<dyn Error>> {
         demo.mews.add_room(&demo.enterprise, &new);
         demo.locks.add_lock(&site.id, &format!("Lock {room}"), &[]);
     }
-    println!("Portal runs at http://{address} on SQLite, with a fake Mews and virtual locks.\n");
+    println!("Portal runs at http://{address} on SQLite, with a fake Mews and virtual locks.");
+    println!("Where Portal would wait a minute or two, the walk moves the clock on instead.\n");
     let walked = tokio::select! {
         walked = guide::walk(&demo) => walked,
         () = signals.next() => Err("it was interrupted".into()),
