@@ -419,7 +419,7 @@ macro_rules! report {
         concat!(
             "UPDATE jobs SET again_at = NULL, lease = NULL, lease_until = NULL, changed_at = $1, ",
             $set,
-            " WHERE id = $4 AND generation = $5 AND lease = $6 RETURNING state"
+            " WHERE id = $4 AND generation = $5 AND lease = $6 RETURNING state, run_at"
         )
     };
 }
@@ -437,6 +437,15 @@ const FAIL: &str = report!(
     "state = CASE WHEN again_at IS NULL AND starts >= 3 THEN 'quarantined' ELSE 'pending' END, \
      code = $2, run_at = CASE WHEN starts >= 3 THEN COALESCE(again_at, $3) ELSE $3 END"
 );
+
+#[derive(QueryableByName)]
+struct Reported {
+    #[diesel(embed)]
+    state: State,
+    #[diesel(sql_type = Instant)]
+    run_at: Timestamp,
+}
+
 /// Puts a failed job off until `at`; sets it aside as `EXHAUSTED` at the 25th failure in a row.
 pub async fn retry(
     db: &Db,
@@ -478,7 +487,7 @@ async fn report(
     code: &str,
 ) -> Result<Landing, DbError> {
     let mut writer = Writer::open(db).await?;
-    let states: Vec<State> = on!(writer.conn(), c => {
+    let reported: Vec<Reported> = on!(writer.conn(), c => {
         diesel::sql_query(text)
             .bind::<Instant, _>(Timestamp(now))
             .bind::<Text, _>(code)
@@ -490,7 +499,15 @@ async fn report(
             .await?
     });
     writer.close().await?;
-    Ok(landing(&states))
+    let Some(reported) = reported.into_iter().next() else {
+        return Ok(Landing::Late);
+    };
+    let landing = reported.state.landing();
+    if landing == Landing::Pending && *reported.run_at <= now {
+        // Asked for again while it ran: a worker that sleeps would find it at its next poll only.
+        db.bell().ring_jobs();
+    }
+    Ok(landing)
 }
 
 /// Gives jobs back. One that never `started` is not charged for it; a cut-off one is.

@@ -126,8 +126,11 @@ impl Line {
             if let Some(claimed) = self.pop() {
                 return Some(claimed);
             }
-            if self.desk.unsaved() > UNSAVED {
-                return None;
+            while self.desk.unsaved() > UNSAVED {
+                if Instant::now() > deadline {
+                    return None;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
             let pace = self.claiming.clone().try_lock_owned().ok()?;
             let line = self.clone();

@@ -46,7 +46,7 @@ impl std::fmt::Debug for Workers {
 
 impl Workers {
     /// How long [`Self::stop`] may let jobs finish so that the process ends within 10 s.
-    pub const PATIENCE: Duration = Duration::from_secs(8);
+    pub const PATIENCE: Duration = Duration::from_secs(7);
 
     /// Starts a worker for every kind of the registry. Needs a tokio runtime.
     pub fn start(env: Arc<Env>, registry: &Registry) -> Self {
@@ -82,21 +82,26 @@ impl Workers {
     }
 
     /// Claims no more, lets what runs finish within `patience`, cuts the rest off, and gives back
-    /// whatever is still claimed. Takes at most three seconds longer than `patience`.
+    /// whatever is still claimed. Takes at most two seconds longer than `patience`.
     pub async fn stop(mut self, patience: Duration) {
         self.desk.stop.send_replace(Some(Instant::now() + patience));
         if let Err(error) = self.monitor.shutdown() {
             tracing::warn!(error = chain(&error), "the workers were not told to stop");
         }
-        if timeout(patience + LAST_WORDS, &mut self.running[0])
+        if timeout(patience + LAST_WORDS / 2, &mut self.running[0])
             .await
             .is_err()
         {
             tracing::warn!("some jobs do not stop");
         }
         // A claim under way would outlast the release below.
-        for line in &self.lines {
-            let _ = timeout(LAST_WORDS / 4, line.claiming.lock()).await;
+        let claims = async {
+            for line in &self.lines {
+                drop(line.claiming.lock().await);
+            }
+        };
+        if timeout(LAST_WORDS / 2, claims).await.is_err() {
+            tracing::warn!("a claim does not end");
         }
         let last = async {
             self.desk.save().await?;
