@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod apps;
 pub mod auth;
+pub mod command;
 pub mod config;
 pub mod demo;
 pub mod edge;

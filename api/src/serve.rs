@@ -13,9 +13,6 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// How often the sweep runs.
-const SWEEP: Duration = Duration::from_secs(5);
-
 /// Which parts of Portal a process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parts {
@@ -140,11 +137,16 @@ impl Running {
 
 /// Runs until told to stop. A second signal ends the process at once; what was under way is taken
 /// up by whoever comes next.
-pub async fn run(config: &Config, parts: Parts, clock: Arc<dyn Clock>) -> Result<(), StartError> {
+pub async fn run(
+    config: &Config,
+    parts: Parts,
+    clock: Arc<dyn Clock>,
+    sweep: Duration,
+) -> Result<(), StartError> {
     // Before anything is under way that a signal could cut off.
     let mut signals = Signals::listen().map_err(StartError::Signals)?;
     let env = environment(config, clock).await?;
-    let running = start(env, config, parts, SWEEP).await?;
+    let running = start(env, config, parts, sweep).await?;
     if let Some(address) = running.address {
         tracing::info!(%address, "the API listens");
     }

@@ -123,6 +123,12 @@ impl From<DbError> for JobError {
     }
 }
 
+impl From<portal_faults::Injected> for JobError {
+    fn from(injected: portal_faults::Injected) -> Self {
+        DbError::from(injected).into()
+    }
+}
+
 impl From<QueryError> for JobError {
     fn from(error: QueryError) -> Self {
         DbError::from(error).into()

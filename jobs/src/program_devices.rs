@@ -9,6 +9,7 @@ use portal_domain::{
     DeviceRule, EffectError, EventKind, IntegrationStatus, KeychainProvisioning, PinId,
     PinPushStatus, PinPushWait, PropertyId, SubjectKind, ValidationTrigger,
 };
+use portal_faults::step;
 use portal_interface::{AdapterError, Code, Held, HeldCode, Refusal, Trouble};
 use portal_store::device::Device;
 use portal_store::device_pin::{self, DevicePin};
@@ -45,17 +46,23 @@ impl Job for ProgramDevices {
     }
 
     async fn run(self, env: &Env) -> Result<(), JobError> {
-        let Some(leased) = self.lease(env).await? else {
+        let Some(leased) = step("program-devices.lease", || self.lease(env)).await? else {
             return Ok(());
         };
         let Some(locks) = env.apps.locks(&leased.app) else {
             return Ok(());
         };
-        let call = locks.put_codes(&leased.account, &leased.device_key, &leased.codes);
-        let answer = tokio::time::timeout(DEADLINE, call)
-            .await
-            .unwrap_or(Err(AdapterError::Unreachable(Trouble::Deadline)));
-        self.finish(env, &leased, answer).await?;
+        let answer = step("program-devices.call", || async {
+            let call = locks.put_codes(&leased.account, &leased.device_key, &leased.codes);
+            tokio::time::timeout(DEADLINE, call)
+                .await
+                .unwrap_or(Err(AdapterError::Unreachable(Trouble::Deadline)))
+        })
+        .await;
+        step("program-devices.finish", || {
+            self.finish(env, &leased, &answer)
+        })
+        .await?;
         Ok(())
     }
 }
@@ -149,7 +156,7 @@ impl ProgramDevices {
         &self,
         env: &Env,
         leased: &Leased,
-        answer: Result<Vec<HeldCode>, AdapterError>,
+        answer: &Result<Vec<HeldCode>, AdapterError>,
     ) -> Result<(), DbError> {
         let now = env.now();
         let mut tx = env.db.begin().await?;
@@ -172,7 +179,7 @@ impl ProgramDevices {
             done.lease = None;
             done.lease_until = None;
             if row.generation == was.generation {
-                settle(env, &device, &mut done, &answer, now);
+                settle(env, &device, &mut done, answer, now);
             } else {
                 done.next_attempt_at = Some(now.into());
             }
@@ -181,7 +188,7 @@ impl ProgramDevices {
             self.note_problem(&mut tx, &done, now).await?;
             pins.push(done.pin_id);
         }
-        self.note_connectivity(&mut tx, &device, &answer, &mut events, now)
+        self.note_connectivity(&mut tx, &device, answer, &mut events, now)
             .await?;
         self.follow_up(&mut tx, env, &pins, &mut events).await?;
         if matches!(answer, Err(AdapterError::Unauthorized)) {

@@ -8,6 +8,7 @@ use portal_domain::{
     ActorKind, CredentialState, EffectError, EventKind, IntegrationStatus, PinPushStatus,
     PinPushWait, PropertyId, ReservationId, RoomKind, SubjectKind, SyncState, ValidationTrigger,
 };
+use portal_faults::step;
 use portal_interface::{AdapterError, StayPin, StayPins, Stored, Trouble};
 use portal_store::event::{self, Actor, NewEvent};
 use portal_store::pin_push::{self, PinPush};
@@ -40,7 +41,7 @@ impl Job for PushPins {
     }
 
     async fn run(self, env: &Env) -> Result<(), JobError> {
-        let Some(leased) = self.lease(env).await? else {
+        let Some(leased) = step("push-pins.lease", || self.lease(env)).await? else {
             return Ok(());
         };
         let Some(pms) = env.apps.pms(&leased.app) else {
@@ -49,10 +50,13 @@ impl Job for PushPins {
         let Some(store) = pms.pins() else {
             return Ok(());
         };
-        let answer = tokio::time::timeout(DEADLINE, store.put(&leased.account, &leased.want))
-            .await
-            .unwrap_or(Err(AdapterError::Unreachable(Trouble::Deadline)));
-        self.finish(env, &leased, answer).await?;
+        let answer = step("push-pins.call", || async {
+            tokio::time::timeout(DEADLINE, store.put(&leased.account, &leased.want))
+                .await
+                .unwrap_or(Err(AdapterError::Unreachable(Trouble::Deadline)))
+        })
+        .await;
+        step("push-pins.finish", || self.finish(env, &leased, &answer)).await?;
         Ok(())
     }
 }
@@ -178,7 +182,7 @@ impl PushPins {
         &self,
         env: &Env,
         leased: &Leased,
-        answer: Result<Stored, AdapterError>,
+        answer: &Result<Stored, AdapterError>,
     ) -> Result<(), DbError> {
         let now = env.now();
         let mut tx = env.db.begin().await?;
@@ -193,11 +197,11 @@ impl PushPins {
         let mut done = row.clone();
         done.lease = None;
         done.lease_until = None;
-        if let Ok(stored) = &answer {
+        if let Ok(stored) = answer {
             done.external_token_id = stored.id.as_ref().map(ToString::to_string);
         }
         if row.generation == leased.row.generation {
-            settle(env, &mut done, &answer, now);
+            settle(env, &mut done, answer, now);
         } else {
             done.next_attempt_at = Some(now.into());
         }

@@ -71,5 +71,7 @@ type Prepared = BoxFuture<'static, Result<(), JobError>>;
 fn prepare<J: Job>(env: Arc<Env>, args: &str) -> Option<Prepared> {
     // The reader's error quotes what it read, so it is dropped.
     let job: J = serde_json::from_str(args).ok()?;
-    Some(Box::pin(async move { job.run(&env).await }))
+    Some(Box::pin(async move {
+        portal_faults::once(J::KIND, job.run(&env)).await
+    }))
 }

@@ -12,6 +12,7 @@ use portal_domain::{
     ActorKind, EventKind, KeychainDoorRole, KeychainId, PropertyId, ReservationId,
     ReservationTransfer, SubjectKind, Window, WithheldCode,
 };
+use portal_faults::step;
 use portal_store::event::{self, Actor, NewEvent};
 use portal_store::keychain::{self, Keychain};
 use portal_store::problem::{self, NewProblem};
@@ -41,6 +42,12 @@ impl Job for ReconcileAccess {
     }
 
     async fn run(self, env: &Env) -> Result<(), JobError> {
+        step("reconcile-access.decide", || self.decide(env)).await
+    }
+}
+
+impl ReconcileAccess {
+    async fn decide(&self, env: &Env) -> Result<(), JobError> {
         let now = env.now();
         let mut tx = env.db.begin().await?;
         // PINs of a house are chosen one after the other.

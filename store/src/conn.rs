@@ -90,6 +90,12 @@ pub enum DbError {
     Seal(#[from] crate::seal::SealError),
 }
 
+impl From<portal_faults::Injected> for DbError {
+    fn from(injected: portal_faults::Injected) -> Self {
+        Self::Unavailable(injected.into())
+    }
+}
+
 /// The database: a pool, and the bells that ring when something was committed.
 #[derive(Clone)]
 pub struct Db {
@@ -151,6 +157,26 @@ impl Db {
                 bell: Bell::default(),
                 url: url.to_owned(),
                 _lock: lock,
+            }),
+        })
+    }
+
+    /// Opens the database to look at it: beside the process that works on it, and never writing.
+    pub fn look(url: &str) -> Result<Self, DbError> {
+        let Some(path) = url.strip_prefix("sqlite:") else {
+            return Self::open(url);
+        };
+        let path = path.strip_prefix("//").unwrap_or(path);
+        let pools = Pools::Sqlite {
+            writer: pool(path, 1, Some(READER))?,
+            readers: pool(path, SQLITE_READERS, Some(READER))?,
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                pools,
+                bell: Bell::default(),
+                url: url.to_owned(),
+                _lock: None,
             }),
         })
     }
@@ -344,7 +370,11 @@ pub struct Tx {
 
 impl Tx {
     /// Makes everything last, then wakes who waits for it.
-    pub async fn commit(mut self) -> Result<(), DbError> {
+    pub async fn commit(self) -> Result<(), DbError> {
+        portal_faults::once("commit", self.commit_now()).await
+    }
+
+    async fn commit_now(mut self) -> Result<(), DbError> {
         match self.conn.as_mut() {
             Some(Conn::Postgres(c)) => {
                 Manager::<AsyncPgConnection>::commit_transaction(&mut **c).await?;

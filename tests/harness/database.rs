@@ -2,14 +2,15 @@
 //! `TEST_DATABASE_URL` names.
 
 use portal_store::Db;
+use std::sync::Arc;
 use tempfile::TempDir;
 
 /// A migrated database, gone with the test.
 pub(crate) struct TestDatabase {
     pub(crate) db: Db,
     pub(crate) url: String,
-    // Kept for its end.
-    _folder: Option<TempDir>,
+    /// Gone with the last who holds it.
+    pub(crate) folder: Option<Arc<TempDir>>,
 }
 
 impl TestDatabase {
@@ -19,7 +20,7 @@ impl TestDatabase {
             Err(_) => {
                 let folder = tempfile::tempdir().expect("a temporary folder");
                 let path = folder.path().join("portal.db");
-                (format!("sqlite:{}", path.display()), Some(folder))
+                (format!("sqlite:{}", path.display()), Some(Arc::new(folder)))
             }
         };
         let db = Db::open(&url).expect("a database");
@@ -27,7 +28,7 @@ impl TestDatabase {
         Self {
             db,
             url,
-            _folder: folder,
+            folder,
         }
     }
 }

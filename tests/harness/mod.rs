@@ -2,10 +2,12 @@
 //! clock that stands still until told to move.
 
 mod caller;
+mod clock;
 mod database;
 mod hotel;
 
 pub(crate) use caller::Caller;
+pub(crate) use clock::TestClock;
 pub(crate) use database::TestDatabase;
 pub(crate) use hotel::Hotel;
 
@@ -14,7 +16,7 @@ use portal::auth::password;
 use portal::config::Vendors;
 use portal::edge::{App, serve};
 use portal_domain::Role;
-use portal_interface::{Clock, FixedClock, Http, SecretString};
+use portal_interface::{Clock, Http, SecretString};
 use portal_jobs::{Chance, Env, StoreGate, drain, registry, sweep};
 use portal_mews::fake::{FakeMews, Options};
 use portal_store::{Sealer, membership, property, user};
@@ -32,11 +34,13 @@ pub(crate) const PASSWORD: &str = "a long enough password";
 /// A whole Portal.
 pub(crate) struct Portal {
     pub(crate) env: Arc<Env>,
-    pub(crate) clock: Arc<FixedClock>,
-    pub(crate) mews: FakeMews,
-    pub(crate) locks: FakeLocks,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) mews: Arc<FakeMews>,
+    pub(crate) locks: Arc<FakeLocks>,
     pub(crate) address: SocketAddr,
     pub(crate) database: TestDatabase,
+    /// What seals tokens and PINs.
+    pub(crate) keys: SecretString,
     /// Dropping it ends the server.
     _stop: watch::Sender<bool>,
 }
@@ -51,16 +55,18 @@ impl Portal {
     pub(crate) async fn start_with(set: impl FnOnce(&mut Vendors)) -> Self {
         let database = TestDatabase::new().await;
         let now: DateTime<Utc> = "2026-12-01T09:00:00Z".parse().expect("a time");
-        let clock = Arc::new(FixedClock::new(now));
+        let clock = Arc::new(TestClock::at(now));
         let shared: Arc<dyn Clock> = clock.clone();
         let mut options = Options::new(CLIENT_TOKEN.into(), shared.clone());
         // The limit follows the machine's clock, and a test does a day's work in a second.
         options.rate_limit = None;
         let mews = FakeMews::start(LOOPBACK, options)
             .await
+            .map(Arc::new)
             .expect("a fake Mews");
         let locks = FakeLocks::start(LOOPBACK, shared.clone())
             .await
+            .map(Arc::new)
             .expect("fake locks");
         let mut vendors = Vendors {
             mews_client_token: Some(CLIENT_TOKEN.into()),
@@ -94,6 +100,7 @@ impl Portal {
             locks,
             address,
             database,
+            keys,
             _stop: stop,
         }
     }

@@ -57,3 +57,9 @@ pub enum Trouble {
     #[error("status {0}")]
     Status(u16),
 }
+
+impl From<portal_faults::Injected> for AdapterError {
+    fn from(_: portal_faults::Injected) -> Self {
+        Self::Unreachable(Trouble::Cut)
+    }
+}

@@ -129,7 +129,7 @@ impl Http {
             request.id = tracing::field::Empty,
         );
         let answer = async {
-            let call = self.exchange(account, request);
+            let call = portal_faults::once("call", self.exchange(account, request));
             let answer = tokio::time::timeout(deadline, call)
                 .await
                 .unwrap_or(Err(AdapterError::Unreachable(Trouble::Deadline)));

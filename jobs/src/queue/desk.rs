@@ -163,6 +163,7 @@ impl Desk {
         }
         let db = &self.env.db;
         if !done.is_empty() {
+            portal_faults::point("job.ended");
             let landed = job::finish(db, self.now(), &done).await?;
             let late = landed
                 .iter()
@@ -171,6 +172,7 @@ impl Desk {
             if late > 0 {
                 tracing::warn!(late, "jobs ended after their lease was lost");
             }
+            portal_faults::point("job.saved");
             let mut held = self.held();
             for fence in &done {
                 held.remove(fence);

@@ -165,6 +165,7 @@ impl Line {
         };
         match job::claim(&self.desk.env.db, self.desk.now(), &ask).await {
             Ok(claimed) => {
+                portal_faults::point("job.claimed");
                 pace.last = (claimed.len() >= limit).then(Instant::now);
                 self.stock(claimed).await;
             }
