@@ -3,6 +3,7 @@
 
 mod broken_integration;
 mod connecting_mews;
+mod faults;
 mod harness;
 mod pins_on_locks_and_in_mews;
 mod reservations_and_keychains;

@@ -277,7 +277,12 @@ pub enum Change {
 }
 
 /// Compares the access to give with the keychain that is there.
-pub fn change(current: Option<&Current>, access: &Access, in_house: bool) -> Change {
+pub fn change(
+    current: Option<&Current>,
+    access: &Access,
+    in_house: bool,
+    now: DateTime<Utc>,
+) -> Change {
     let Some(current) = current else {
         return Change::Create;
     };
@@ -290,7 +295,9 @@ pub fn change(current: Option<&Current>, access: &Access, in_house: bool) -> Cha
             .find(|door| door.role == KeychainDoorRole::Main)
             .map(|door| door.space)
     };
-    if in_house && main(&current.doors) != main(&access.doors) {
+    // Nobody has left luggage behind a door that never opened.
+    let has_begun = current.window.from <= now;
+    if in_house && has_begun && main(&current.doors) != main(&access.doors) {
         return Change::Supersede;
     }
     let same_doors = current.doors.len() == access.doors.len()

@@ -2,8 +2,8 @@
 
 use crate::Injected;
 use rustix::process::{Signal, getpid, kill_process};
-use std::collections::HashMap;
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
@@ -77,39 +77,48 @@ pub async fn plan<T>(plan: &Plan, run: impl Future<Output = T>) -> T {
 }
 
 pub(crate) fn point(place: &str) {
-    let Some(orders) = &*ORDERS else {
-        return;
-    };
-    if let Some(file) = &orders.places {
+    if let Some(file) = &*PLACES {
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         // One write a line, so that lines of several processes do not mix.
         let _ = file.write_all(format!("{place}\n").as_bytes());
     }
-    let nth = {
-        let mut met = orders.met.lock().unwrap_or_else(PoisonError::into_inner);
-        let nth = met.entry(place.to_owned()).or_insert(0);
-        *nth += 1;
-        *nth
-    };
-    for (order, signal) in [
-        (&orders.crash, Signal::KILL),
-        (&orders.stop, Signal::STOP),
-    ] {
-        if order.as_ref().is_some_and(|order| order.0 == place && order.1 == nth) {
-            let _ = kill_process(getpid(), signal);
-        }
+    if let Some(file) = &*ORDER
+        && let Ok(order) = std::fs::read_to_string(file)
+        && let Some(signal) = obey(order.trim(), place)
+    {
+        let _ = kill_process(getpid(), signal);
     }
 }
 
+/// The signal an order asks for at this place, if it does.
+fn obey(order: &str, place: &str) -> Option<Signal> {
+    let mut words = order.split(' ');
+    let signal = match words.next()? {
+        "kill" => Signal::KILL,
+        "stop" => Signal::STOP,
+        _ => return None,
+    };
+    if words.next()? != place {
+        return None;
+    }
+    let nth: u32 = words.next()?.parse().ok()?;
+    let mut met = MET.lock().unwrap_or_else(PoisonError::into_inner);
+    if met.0 != order {
+        *met = (order.to_owned(), 0);
+    }
+    met.1 += 1;
+    (met.1 == nth).then_some(signal)
+}
+
 fn meet(place: &'static str) -> Option<Twist> {
-    if ORDERS.is_some() {
+    if is_armed() {
         point(&format!("{place}.before"));
     }
     PLAN.try_with(|plan| plan.meet(place)).ok().flatten()
 }
 
 fn leave(place: &str) {
-    if ORDERS.is_some() {
+    if is_armed() {
         point(&format!("{place}.after"));
     }
 }
@@ -150,30 +159,19 @@ where
     done
 }
 
-/// What the variables ask for.
-struct Orders {
-    crash: Option<(String, u32)>,
-    stop: Option<(String, u32)>,
-    places: Option<Mutex<std::fs::File>>,
-    met: Mutex<HashMap<String, u32>>,
+fn is_armed() -> bool {
+    PLACES.is_some() || ORDER.is_some()
 }
 
-static ORDERS: LazyLock<Option<Orders>> = LazyLock::new(|| {
-    let order = |name| {
-        let text = std::env::var(name).ok()?;
-        let (place, nth) = text.rsplit_once(':')?;
-        Some((place.to_owned(), nth.parse().ok()?))
-    };
-    let places = std::env::var_os("PORTAL_PLACES").and_then(|path| {
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        file.ok().map(Mutex::new)
-    });
-    let orders = Orders {
-        crash: order("PORTAL_CRASH_AT"),
-        stop: order("PORTAL_STOP_AT"),
-        places,
-        met: Mutex::default(),
-    };
-    let some = orders.crash.is_some() || orders.stop.is_some() || orders.places.is_some();
-    some.then_some(orders)
+static PLACES: LazyLock<Option<Mutex<std::fs::File>>> = LazyLock::new(|| {
+    let path = std::env::var_os("PORTAL_PLACES")?;
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.create(true).append(true).open(path);
+    file.ok().map(Mutex::new)
 });
+
+static ORDER: LazyLock<Option<PathBuf>> =
+    LazyLock::new(|| std::env::var_os("PORTAL_ORDER").map(PathBuf::from));
+
+/// The order that stands, and how often its place was met.
+static MET: Mutex<(String, u32)> = Mutex::new((String::new(), 0));

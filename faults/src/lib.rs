@@ -4,8 +4,7 @@
 //!
 //! | Variable | |
 //! |---|---|
-//! | `PORTAL_CRASH_AT=PLACE:NTH` | it kills itself with SIGKILL when it comes to the place for the nth time |
-//! | `PORTAL_STOP_AT=PLACE:NTH` | it stops itself with SIGSTOP; whoever started it lets it go on |
+//! | `PORTAL_ORDER=FILE` | the file says `kill PLACE NTH`: the process kills itself with SIGKILL when it comes to the place for the nth time since. `stop PLACE NTH`: with SIGSTOP; whoever started it lets it go on |
 //! | `PORTAL_PLACES=FILE` | it appends the name of every place it comes to |
 //!
 //! and a test sets a [`plan`] for what it runs itself.

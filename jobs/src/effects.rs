@@ -31,6 +31,8 @@ pub(crate) struct Touched {
     pub(crate) devices: Vec<DeviceId>,
     /// Whether the PMS copy has due work.
     pub(crate) push: bool,
+    /// When the next keychain ends: its codes have to go from the locks then.
+    pub(crate) next_end: Option<DateTime<Utc>>,
 }
 
 /// Brings the wishes of a reservation's PINs in line with its keychains.
@@ -49,16 +51,26 @@ pub(crate) async fn desire(
     let mut touched = Touched::default();
     // Replaced ones too: they have to go from the locks.
     for pin in portal_store::pin::of_reservation(tx, property.id, reservation.id).await? {
+        let keychains: Vec<Keychain> = keychain::of_pin(tx, property.id, pin)
+            .await?
+            .into_iter()
+            .filter(|keychain| !keychain.status(now).is_over())
+            .collect();
+        let next_end = keychains.iter().map(|keychain| *keychain.ends_at).min();
+        touched.next_end = touched.next_end.into_iter().chain(next_end).min();
         touched
             .devices
-            .extend(desire_on_devices(tx, property.id, pin, now).await?);
+            .extend(desire_on_devices(tx, property.id, pin, &keychains, now).await?);
     }
     touched.devices.sort_unstable();
     touched.devices.dedup();
     let live = current.filter(|keychain| !keychain.status(now).is_over());
-    let kept = granted || live.is_some();
+    if live.is_some() && !granted {
+        // Access that is kept although it would not be given now: so is what the PMS has of it.
+        return Ok(touched);
+    }
     let wish = match live {
-        Some(keychain) if kept && property.policy().push_pins => {
+        Some(keychain) if property.policy().push_pins => {
             copy_wish(tx, property, reservation, &keychain).await?
         }
         _ => None,
@@ -72,13 +84,9 @@ async fn desire_on_devices(
     tx: &mut Tx,
     property: PropertyId,
     pin: PinId,
+    keychains: &[Keychain],
     now: DateTime<Utc>,
 ) -> Result<Vec<DeviceId>, DbError> {
-    let keychains: Vec<Keychain> = keychain::of_pin(tx, property, pin)
-        .await?
-        .into_iter()
-        .filter(|keychain| !keychain.status(now).is_over())
-        .collect();
     let ids: Vec<_> = keychains.iter().map(|keychain| keychain.id).collect();
     let doors = keychain::doors(tx, property, &ids).await?;
     let spaces: Vec<_> = doors.iter().map(|door| door.space_id).collect();

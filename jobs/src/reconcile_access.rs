@@ -77,10 +77,12 @@ impl ReconcileAccess {
         let events = std::mem::take(&mut work.events);
         reservation.decided_revision = reservation.revision;
         reservation.decided_at = Some(now.into());
-        reservation.decide_at = facts.next_decision(&decision, now).map(Into::into);
-        reservation::save(&mut tx, &reservation).await?;
         let granted = matches!(decision, Decision::Grant(_));
         let touched = effects::desire(&mut tx, env, &property, &reservation, granted).await?;
+        let next = facts.next_decision(&decision, now);
+        let next = next.into_iter().chain(touched.next_end).min();
+        reservation.decide_at = next.map(Into::into);
+        reservation::save(&mut tx, &reservation).await?;
         event::publish(&mut tx, self.property, &Actor::system(), now, events).await?;
         for device in touched.devices {
             let job = ProgramDevices {
@@ -213,7 +215,7 @@ impl Work<'_> {
             window: keychain.window(),
             revoked: keychain.revoked_at.is_some(),
         });
-        let change = access::change(was.as_ref(), access, self.facts.in_house());
+        let change = access::change(was.as_ref(), access, self.facts.in_house(), self.now);
         if change != Change::Nothing {
             let pin = match self.pin(tx, live.as_ref(), access).await? {
                 Ok(pin) => pin,
@@ -455,6 +457,12 @@ impl Work<'_> {
             }
             self.end(tx, keychain, why.code).await?;
         }
+        if why.existing == Existing::End {
+            // The room the guest moved from in the house, still open for the luggage.
+            for keychain in self.superseded(tx).await? {
+                self.end(tx, keychain, why.code).await?;
+            }
+        }
         let ended = why.code.is_end();
         let changed = self.reservation.withheld_code != Some(why.code);
         if changed {
@@ -477,6 +485,19 @@ impl Work<'_> {
         };
         self.resolve_kept(tx).await?;
         Ok(())
+    }
+
+    /// Keychains of rooms the guest has left that still open.
+    async fn superseded(&self, tx: &mut Tx) -> Result<Vec<Keychain>, DbError> {
+        let property = self.reservation.property_id;
+        let mut live = Vec::new();
+        for pin in portal_store::pin::of_reservation(tx, property, self.reservation.id).await? {
+            let keychains = keychain::of_pin(tx, property, pin).await?;
+            live.extend(keychains.into_iter().filter(|keychain| {
+                keychain.superseded_by.is_some() && !keychain.status(self.now).is_over()
+            }));
+        }
+        Ok(live)
     }
 
     async fn end(

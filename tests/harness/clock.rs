@@ -13,7 +13,10 @@ pub(crate) struct TestClock(Mutex<Stand>);
 enum Stand {
     Still(DateTime<Utc>),
     /// Runs so far from the machine's clock, which other processes read in a file.
-    Running { ahead: Duration, file: PathBuf },
+    Running {
+        ahead: Duration,
+        file: PathBuf,
+    },
 }
 
 impl TestClock {
@@ -35,11 +38,6 @@ impl TestClock {
                 tell(file, *ahead);
             }
         }
-    }
-
-    /// Sets one that stands.
-    pub(crate) fn set(&self, to: DateTime<Utc>) {
-        *self.stand() = Stand::Still(to);
     }
 
     /// Lets it run from where it stands, and tells other processes in `file`.

@@ -25,11 +25,7 @@ impl TestDatabase {
         };
         let db = Db::open(&url).expect("a database");
         db.migrate().await.expect("migrations");
-        Self {
-            db,
-            url,
-            folder,
-        }
+        Self { db, url, folder }
     }
 }
 

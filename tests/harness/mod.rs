@@ -16,7 +16,7 @@ use portal::auth::password;
 use portal::config::Vendors;
 use portal::edge::{App, serve};
 use portal_domain::Role;
-use portal_interface::{Clock, Http, SecretString};
+use portal_interface::{Clock, Gate, Http, OpenGate, SecretString};
 use portal_jobs::{Chance, Env, StoreGate, drain, registry, sweep};
 use portal_mews::fake::{FakeMews, Options};
 use portal_store::{Sealer, membership, property, user};
@@ -53,6 +53,15 @@ impl Portal {
 
     /// Starts one with other settings.
     pub(crate) async fn start_with(set: impl FnOnce(&mut Vendors)) -> Self {
+        Self::start_as(set, false).await
+    }
+
+    /// Starts one that asks vendors as often as it likes: a test does a day's work in a second.
+    pub(crate) async fn start_unlimited() -> Self {
+        Self::start_as(|_| {}, true).await
+    }
+
+    async fn start_as(set: impl FnOnce(&mut Vendors), unlimited: bool) -> Self {
         let database = TestDatabase::new().await;
         let now: DateTime<Utc> = "2026-12-01T09:00:00Z".parse().expect("a time");
         let clock = Arc::new(TestClock::at(now));
@@ -77,7 +86,12 @@ impl Portal {
         };
         set(&mut vendors);
         let gate = StoreGate::new(database.db.clone(), Arc::new(portal_interface::SystemClock));
-        let http = Http::new(Arc::new(gate));
+        let gate: Arc<dyn Gate> = if unlimited {
+            Arc::new(OpenGate)
+        } else {
+            Arc::new(gate)
+        };
+        let http = Http::new(gate);
         let keys = Sealer::generate().expect("a key");
         let env = Arc::new(Env {
             apps: portal::apps::apps(&vendors, &http, &shared),

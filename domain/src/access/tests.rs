@@ -269,28 +269,40 @@ fn a_keychain_changes_only_as_far_as_it_must() {
         window: was.window,
         revoked: false,
     };
-    assert_eq!(change(None, &was, false), Change::Create);
-    assert_eq!(change(Some(&current), &was, false), Change::Nothing);
+    let later = current.window.from + Duration::hours(1);
+    assert_eq!(change(None, &was, false, later), Change::Create);
+    assert_eq!(change(Some(&current), &was, false, later), Change::Nothing);
 
     facts.scheduled.until = at("06T11:00");
     assert_eq!(
-        change(Some(&current), &access(&facts), true),
+        change(Some(&current), &access(&facts), true, later),
         Change::Reschedule
     );
 
     facts.rooms = vec![room("102", space(2, 1))];
     assert_eq!(
-        change(Some(&current), &access(&facts), false),
+        change(Some(&current), &access(&facts), false, later),
         Change::Repoint
     );
     assert_eq!(
-        change(Some(&current), &access(&facts), true),
+        change(Some(&current), &access(&facts), true, later),
         Change::Supersede
+    );
+
+    // Moved and checked in early at once: the old door has never opened.
+    assert_eq!(
+        change(
+            Some(&current),
+            &access(&facts),
+            true,
+            current.window.from - Duration::hours(1)
+        ),
+        Change::Repoint
     );
 
     facts.rooms = vec![room("101", space(1, 1)), room("House", space(3, 1))];
     assert_eq!(
-        change(Some(&current), &access(&facts), true),
+        change(Some(&current), &access(&facts), true, later),
         Change::Repoint
     );
 
@@ -298,5 +310,5 @@ fn a_keychain_changes_only_as_far_as_it_must() {
         revoked: true,
         ..current
     };
-    assert_eq!(change(Some(&revoked), &was, true), Change::Revive);
+    assert_eq!(change(Some(&revoked), &was, true, later), Change::Revive);
 }

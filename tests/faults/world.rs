@@ -1,0 +1,192 @@
+//! A Portal in a process of its own, which a test kills; the vendors live on in the test.
+
+use super::house::House;
+use crate::harness::{CLIENT_TOKEN, Hotel, LOOPBACK, Portal, TestClock};
+use chrono::Duration;
+use portal_interface::SecretString;
+use portal_store::{Db, Sealer, job};
+use secrecy::ExposeSecret;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration as Time, Instant};
+use tempfile::TempDir;
+
+/// How long nothing may change before time is moved on.
+const PATIENCE: Time = Time::from_millis(1_300);
+
+/// See the module.
+pub(crate) struct World {
+    pub(crate) house: House,
+    pub(crate) clock: Arc<TestClock>,
+    sealer: Sealer,
+    /// For looking at the database beside the process that works on it.
+    look: Db,
+    url: String,
+    keys: SecretString,
+    pub(crate) address: SocketAddr,
+    folder: TempDir,
+    _database: Option<Arc<TempDir>>,
+    child: Option<Child>,
+    /// Starts so far.
+    pub(crate) starts: usize,
+}
+
+impl World {
+    /// A connected house with these rooms, not running yet.
+    pub(crate) async fn new(name: &str, rooms: &[&str]) -> Self {
+        let portal = Portal::start_unlimited().await;
+        let hotel: Hotel<'_> = portal.hotel(name).await.with_mews().await;
+        let mut house = House::furnish(&hotel, rooms).await;
+        house.running = true;
+        drop(hotel);
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = portal.clock.clone();
+        clock.run(folder.path().join("clock"));
+        let (url, keys) = (portal.database.url.clone(), portal.keys.clone());
+        let database = portal.database.folder.clone();
+        // The database is closed with it; a process of its own takes over.
+        drop(portal);
+        let listener = std::net::TcpListener::bind(LOOPBACK).expect("a port");
+        let address = listener.local_addr().expect("an address");
+        Self {
+            house,
+            clock,
+            sealer: Sealer::parse(&keys).expect("a key"),
+            look: Db::look(&url).expect("the database"),
+            url,
+            keys,
+            address,
+            folder,
+            _database: database,
+            child: None,
+            starts: 0,
+        }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Starts the process.
+    pub(crate) fn start(&mut self) {
+        let mut log = File::options();
+        let log = log.create(true).append(true).open(self.file("log"));
+        let log = log.expect("a log");
+        let child = Command::new(env!("CARGO_BIN_EXE_portal-armed"))
+            .arg("serve")
+            .env_clear()
+            .env("DATABASE_URL", &self.url)
+            .env("PORTAL_LISTEN", self.address.to_string())
+            .env("PORTAL_KEYS", self.keys.expose_secret())
+            .env("MEWS_CLIENT_TOKEN", CLIENT_TOKEN)
+            .env("MEWS_API_URL", self.house.mews.url())
+            .env("VIRTUAL_LOCKS_URL", self.house.locks.url())
+            .env("PORTAL_CLOCK_FILE", self.file("clock"))
+            .env("PORTAL_ORDER", self.file("order"))
+            .env("PORTAL_PLACES", self.file("places"))
+            .env("PORTAL_LOG", "warn")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("the log"))
+            .stderr(log)
+            .spawn()
+            .expect("the process");
+        self.child = Some(child);
+        self.starts += 1;
+    }
+
+    /// Whether the process lives.
+    pub(crate) fn lives(&mut self) -> bool {
+        let child = self.child.as_mut();
+        child.is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Kills the process with SIGKILL, and lets its leases run out.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        self.order("");
+        self.clock.advance(Duration::seconds(61));
+    }
+
+    /// What the process shall do at one of its places.
+    pub(crate) fn order(&self, order: &str) {
+        let next = self.file("order.next");
+        std::fs::write(&next, order).expect("the order");
+        std::fs::rename(next, self.file("order")).expect("the order");
+    }
+
+    /// The places the process came to since the last time this was asked, in their order.
+    pub(crate) fn places(&self) -> Vec<String> {
+        let file = self.file("places");
+        let places = std::fs::read_to_string(&file).unwrap_or_default();
+        if let Ok(file) = File::options().write(true).open(file) {
+            let _ = file.set_len(0);
+        }
+        places.lines().map(str::to_owned).collect()
+    }
+
+    /// What the process said.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.file("log")).unwrap_or_default()
+    }
+
+    /// Lets the process work until all is as it should be; moves time on when nothing happens.
+    /// `false`: it died before.
+    pub(crate) async fn comes_right(&mut self, what: &str) -> bool {
+        let mut wrong = Vec::new();
+        for _ in 0..45 {
+            let began = Instant::now();
+            while began.elapsed() < PATIENCE {
+                if !self.lives() {
+                    return false;
+                }
+                self.house.all_seen();
+                wrong = self.house.differences(&self.look, &self.sealer).await;
+                if wrong.is_empty() && self.is_at_rest().await {
+                    return true;
+                }
+                tokio::time::sleep(Time::from_millis(40)).await;
+            }
+            self.clock.advance(Duration::seconds(61));
+        }
+        let log = self.log();
+        let end = log.len().saturating_sub(3_000);
+        panic!("{what}: {wrong:#?}\n{}", log.get(end..).unwrap_or(&log));
+    }
+
+    /// Whether no job runs or is due.
+    async fn is_at_rest(&self) -> bool {
+        let now = self.house.now();
+        let mut conn = self.look.read().await.expect("a connection");
+        let jobs = job::all(&mut conn).await.expect("the jobs");
+        jobs.iter().all(|job| {
+            assert_ne!(
+                job.state, "quarantined",
+                "{} was given up: {:?}",
+                job.kind, job.code
+            );
+            job.state == "pending" && job.run_at > now
+        })
+    }
+
+    /// The vendors refused nothing, ever.
+    pub(crate) fn assert_nothing_refused(&self) {
+        assert_eq!(self.house.mews.refused(), Vec::<String>::new());
+        assert_eq!(self.house.mews.mismatches(), Vec::<String>::new());
+        assert_eq!(self.house.locks.refused(), Vec::<String>::new());
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
