@@ -4,8 +4,11 @@ use super::house::House;
 use crate::harness::{CLIENT_TOKEN, Hotel, LOOPBACK, Portal, TestClock};
 use chrono::Duration;
 use portal_interface::SecretString;
+use portal_store::page::Page;
+use portal_store::reservation::{self, Filter};
 use portal_store::{Db, Sealer, job};
 use secrecy::ExposeSecret;
+use std::fmt::Write;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,7 +18,7 @@ use std::time::{Duration as Time, Instant};
 use tempfile::TempDir;
 
 /// How long nothing may change before time is moved on.
-const PATIENCE: Time = Time::from_millis(1_300);
+const PATIENCE: Time = Time::from_millis(900);
 
 /// See the module.
 pub(crate) struct World {
@@ -49,6 +52,7 @@ impl World {
         let database = portal.database.folder.clone();
         // The database is closed with it; a process of its own takes over.
         drop(portal);
+        closed(&url).await;
         let listener = std::net::TcpListener::bind(LOOPBACK).expect("a port");
         let address = listener.local_addr().expect("an address");
         Self {
@@ -154,9 +158,41 @@ impl World {
             }
             self.clock.advance(Duration::seconds(61));
         }
+        panic!("{what}: {wrong:#?}\n{}", self.account().await);
+    }
+
+    /// Everything a person needs who looks into a failure.
+    async fn account(&self) -> String {
+        let mut conn = self.look.read().await.expect("a connection");
+        let jobs = job::all(&mut conn).await.expect("the jobs");
+        let all = Page::first(1_000);
+        let stays = reservation::page(&mut conn, self.house.property, &Filter::default(), &all)
+            .await
+            .expect("the reservations");
+        let mut text = format!("now {}\n", self.house.now());
+        for stay in &self.house.stays {
+            let _ = writeln!(text, "{} {:?}", stay.number, stay.booked);
+        }
+        let living = |number: &str| self.house.stays.iter().any(|stay| stay.number == number);
+        for stay in stays.into_iter().filter(|stay| living(&stay.number)) {
+            let _ = writeln!(
+                text,
+                "{} {} in {:?}, revision {} decided {} next {:?}, {}",
+                stay.number,
+                stay.state,
+                stay.room_id,
+                stay.revision,
+                stay.decided_revision,
+                stay.decide_at,
+                stay.transfer
+            );
+        }
+        for job in jobs {
+            let _ = writeln!(text, "{job:?}");
+        }
         let log = self.log();
         let end = log.len().saturating_sub(3_000);
-        panic!("{what}: {wrong:#?}\n{}", log.get(end..).unwrap_or(&log));
+        text + log.get(end..).unwrap_or(&log)
     }
 
     /// Whether no job runs or is due.
@@ -180,6 +216,21 @@ impl World {
         assert_eq!(self.house.mews.mismatches(), Vec::<String>::new());
         assert_eq!(self.house.locks.refused(), Vec::<String>::new());
     }
+}
+
+/// Waits until nobody works on the file any more. Of `PostgreSQL` several may.
+async fn closed(url: &str) {
+    let Some(path) = url.strip_prefix("sqlite:") else {
+        return;
+    };
+    let lock = File::open(format!("{path}.lock")).expect("the lock file");
+    for _ in 0..1_000 {
+        if lock.try_lock().is_ok() {
+            return;
+        }
+        tokio::time::sleep(Time::from_millis(10)).await;
+    }
+    panic!("the database was not closed");
 }
 
 impl Drop for World {
