@@ -1,6 +1,7 @@
 //! Portal killed with SIGKILL, at every place and at random: no PIN is lost, doubled or wrong.
 
 use super::count;
+use super::house::House;
 use super::steps::{STAGES, dates};
 use super::world::World;
 use chrono::Duration;
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration as Time, Instant};
 
-const ROOMS: [&str; 3] = ["101", "102", "103"];
+pub(super) const ROOMS: [&str; 3] = ["101", "102", "103"];
 
 /// Places of one stage, each with how often the process comes to it.
 type Places = BTreeMap<String, u32>;
@@ -137,8 +138,7 @@ async fn killed_at_every_place_of_every_flow_it_comes_right() {
 }
 
 /// Something that happens to one of the stays.
-fn something(world: &mut World, rng: &mut StdRng) {
-    let house = &mut world.house;
+pub(super) fn something(house: &mut House, rng: &mut StdRng) {
     let now = house.now();
     let open: Vec<usize> = (0..house.stays.len())
         .filter(|stay| {
@@ -181,7 +181,7 @@ async fn random_kills(kills: usize, seed: u64) -> usize {
     for n in 1..=kills {
         let until = Instant::now() + Time::from_millis(rng.random_range(150..1_500));
         while Instant::now() < until {
-            something(&mut world, &mut rng);
+            something(&mut world.house, &mut rng);
             tokio::time::sleep(Time::from_millis(rng.random_range(5..120))).await;
         }
         assert!(world.lives(), "it died by itself\n{}", world.log());

@@ -3,7 +3,9 @@
 mod histories;
 mod house;
 mod kills;
+mod proxy;
 mod steps;
+mod trouble;
 mod world;
 
 /// A count a person may raise for a long run.

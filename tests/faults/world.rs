@@ -200,13 +200,19 @@ impl World {
         let now = self.house.now();
         let mut conn = self.look.read().await.expect("a connection");
         let jobs = job::all(&mut conn).await.expect("the jobs");
-        jobs.iter().all(|job| {
-            assert_ne!(
-                job.state, "quarantined",
-                "{} was given up: {:?}",
-                job.kind, job.code
-            );
-            job.state == "pending" && job.run_at > now
+        jobs.iter().all(|job| match job.state.as_str() {
+            "pending" => job.run_at > now,
+            // Three kills in a row may be its own fault, so that it is left to people.
+            "quarantined" => {
+                assert_eq!(
+                    job.code.as_deref(),
+                    Some("CRASHED"),
+                    "{} was given up",
+                    job.kind
+                );
+                true
+            }
+            _ => false,
         })
     }
 

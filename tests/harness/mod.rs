@@ -61,6 +61,11 @@ impl Portal {
         Self::start_as(|_| {}, true).await
     }
 
+    /// Both.
+    pub(crate) async fn start_unlimited_with(set: impl FnOnce(&mut Vendors)) -> Self {
+        Self::start_as(set, true).await
+    }
+
     async fn start_as(set: impl FnOnce(&mut Vendors), unlimited: bool) -> Self {
         let database = TestDatabase::new().await;
         let now: DateTime<Utc> = "2026-12-01T09:00:00Z".parse().expect("a time");
