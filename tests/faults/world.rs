@@ -1,7 +1,7 @@
 //! A Portal in a process of its own, which a test kills; the vendors live on in the test.
 
 use super::house::House;
-use crate::harness::{CLIENT_TOKEN, Hotel, LOOPBACK, Portal, TestClock};
+use crate::harness::{CLIENT_TOKEN, Caller, Hotel, LOOPBACK, Portal, TestClock};
 use chrono::Duration;
 use portal_interface::SecretString;
 use portal_store::page::Page;
@@ -33,8 +33,10 @@ pub(crate) struct World {
     folder: TempDir,
     _database: Option<Arc<TempDir>>,
     child: Option<Child>,
-    /// Starts so far.
-    pub(crate) starts: usize,
+    /// A person who signed in before the clock ran.
+    pub(crate) owner: Caller,
+    /// The property's identifier in the API.
+    pub(crate) id: String,
 }
 
 impl World {
@@ -44,6 +46,7 @@ impl World {
         let hotel: Hotel<'_> = portal.hotel(name).await.with_mews().await;
         let mut house = House::furnish(&hotel, rooms).await;
         house.running = true;
+        let (owner, id) = (hotel.sign_in().await, hotel.id.clone());
         drop(hotel);
         let folder = tempfile::tempdir().expect("a folder");
         let clock = portal.clock.clone();
@@ -53,8 +56,7 @@ impl World {
         // The database is closed with it; a process of its own takes over.
         drop(portal);
         closed(&url).await;
-        let listener = std::net::TcpListener::bind(LOOPBACK).expect("a port");
-        let address = listener.local_addr().expect("an address");
+        let address = free_address();
         Self {
             house,
             clock,
@@ -66,7 +68,8 @@ impl World {
             folder,
             _database: database,
             child: None,
-            starts: 0,
+            owner,
+            id,
         }
     }
 
@@ -74,31 +77,35 @@ impl World {
         self.folder.path().join(name)
     }
 
-    /// Starts the process.
-    pub(crate) fn start(&mut self) {
+    /// One more process, which obeys orders of its own.
+    pub(crate) fn spawn(&self, parts: &str, listen: SocketAddr, name: &str) -> Child {
         let mut log = File::options();
         let log = log.create(true).append(true).open(self.file("log"));
         let log = log.expect("a log");
-        let child = Command::new(env!("CARGO_BIN_EXE_portal-armed"))
-            .arg("serve")
+        Command::new(env!("CARGO_BIN_EXE_portal-armed"))
+            .arg(parts)
             .env_clear()
             .env("DATABASE_URL", &self.url)
-            .env("PORTAL_LISTEN", self.address.to_string())
+            .env("PORTAL_LISTEN", listen.to_string())
             .env("PORTAL_KEYS", self.keys.expose_secret())
             .env("MEWS_CLIENT_TOKEN", CLIENT_TOKEN)
             .env("MEWS_API_URL", self.house.mews.url())
             .env("VIRTUAL_LOCKS_URL", self.house.locks.url())
             .env("PORTAL_CLOCK_FILE", self.file("clock"))
-            .env("PORTAL_ORDER", self.file("order"))
+            .env("PORTAL_ORDER", self.file(&format!("order{name}")))
             .env("PORTAL_PLACES", self.file("places"))
             .env("PORTAL_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the log"))
             .stderr(log)
             .spawn()
-            .expect("the process");
+            .expect("the process")
+    }
+
+    /// Starts the process.
+    pub(crate) fn start(&mut self) {
+        let child = self.spawn("serve", self.address, "");
         self.child = Some(child);
-        self.starts += 1;
     }
 
     /// Whether the process lives.
@@ -117,11 +124,33 @@ impl World {
         self.clock.advance(Duration::seconds(61));
     }
 
+    /// Whether the database can be shared by processes.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.look.is_postgres()
+    }
+
+    /// Opens the database anew: connections from before are lost.
+    pub(crate) fn look_again(&mut self) {
+        self.look = Db::look(&self.url).expect("the database");
+    }
+
+    /// Whether all is as it should be now.
+    pub(crate) async fn is_right(&mut self) -> bool {
+        self.house.all_seen();
+        let wrong = self.house.differences(&self.look, &self.sealer).await;
+        wrong.is_empty()
+    }
+
     /// What the process shall do at one of its places.
     pub(crate) fn order(&self, order: &str) {
+        self.order_to("", order);
+    }
+
+    /// The same for one of several.
+    pub(crate) fn order_to(&self, name: &str, order: &str) {
         let next = self.file("order.next");
         std::fs::write(&next, order).expect("the order");
-        std::fs::rename(next, self.file("order")).expect("the order");
+        std::fs::rename(next, self.file(&format!("order{name}"))).expect("the order");
     }
 
     /// The places the process came to since the last time this was asked, in their order.
@@ -222,6 +251,12 @@ impl World {
         assert_eq!(self.house.mews.mismatches(), Vec::<String>::new());
         assert_eq!(self.house.locks.refused(), Vec::<String>::new());
     }
+}
+
+/// An address nobody listens on.
+pub(crate) fn free_address() -> SocketAddr {
+    let listener = std::net::TcpListener::bind(LOOPBACK).expect("a port");
+    listener.local_addr().expect("an address")
 }
 
 /// Waits until nobody works on the file any more. Of `PostgreSQL` several may.

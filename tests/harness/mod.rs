@@ -5,6 +5,7 @@ mod caller;
 mod clock;
 mod database;
 mod hotel;
+mod subscription;
 
 pub(crate) use caller::Caller;
 pub(crate) use clock::TestClock;
