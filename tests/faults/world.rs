@@ -250,6 +250,7 @@ impl World {
         assert_eq!(self.house.mews.refused(), Vec::<String>::new());
         assert_eq!(self.house.mews.mismatches(), Vec::<String>::new());
         assert_eq!(self.house.locks.refused(), Vec::<String>::new());
+        assert!(!self.log().contains("deadlock"), "{}", self.log());
     }
 }
 
