@@ -3,6 +3,7 @@
 use crate::conn::{Conn, on};
 use crate::schema::{device_pins, devices};
 use chrono::{DateTime, Utc};
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_domain::sql::{AnyId, Timestamp};
@@ -161,7 +162,12 @@ pub async fn on_device(
         device_pins::table
             .filter(device_pins::property_id.eq(property))
             .filter(device_pins::device_id.eq(device))
-            .filter(device_pins::status.ne(DevicePinStatus::Removed))
+            // Of what is gone those alone that are to be looked at once more.
+            .filter(
+                device_pins::status
+                    .ne(DevicePinStatus::Removed)
+                    .or(device_pins::done_generation.lt(device_pins::generation)),
+            )
             .order(device_pins::id)
             .select(DevicePin::as_select())
             .load(c)
@@ -221,14 +227,18 @@ pub async fn due(
     now: DateTime<Utc>,
     limit: i64,
 ) -> QueryResult<Vec<(PropertyId, DeviceId)>> {
+    let leased = diesel::alias!(device_pins as leased);
     on!(conn, c => {
         device_pins::table
             .inner_join(devices::table.on(devices::id.eq(device_pins::device_id)))
             .filter(device_pins::done_generation.lt(device_pins::generation))
             .filter(device_pins::next_attempt_at.le(Timestamp(now)))
-            .filter(
-                device_pins::lease_until.is_null().or(device_pins::lease_until.le(Timestamp(now))),
-            )
+            // A device is written as a whole: while one row of it is leased the others wait.
+            .filter(not(exists(
+                leased
+                    .filter(leased.field(device_pins::device_id).eq(device_pins::device_id))
+                    .filter(leased.field(device_pins::lease_until).gt(Timestamp(now))),
+            )))
             .select((device_pins::property_id, device_pins::device_id))
             .distinct()
             .limit(limit)
