@@ -75,7 +75,7 @@ async fn claim_is_flat_behind_a_busy_group() {
     let bench = Bench::new("busy").await;
     let busy = ["busy".to_owned()];
     bench.fill(FEW, 20, -60, "'busy'").await;
-    bench.fill(3, 0, -30, "'other ' || n").await;
+    bench.fill(3, 20, -30, "'other ' || n").await;
     let few = [quickest(&bench, &busy, 1).await, {
         bench
             .sql("DELETE FROM jobs WHERE group_key <> 'busy'")
@@ -83,7 +83,7 @@ async fn claim_is_flat_behind_a_busy_group() {
         quickest(&bench, &busy, 0).await
     }];
     bench.fill(many(&bench) - FEW, 20, -60, "'busy'").await;
-    bench.fill(3, 0, -30, "'other ' || n").await;
+    bench.fill(3, 20, -30, "'other ' || n").await;
     let more = [quickest(&bench, &busy, 1).await, {
         bench
             .sql("DELETE FROM jobs WHERE group_key <> 'busy'")
@@ -98,7 +98,7 @@ async fn claim_is_flat_behind_a_busy_group() {
 async fn every_group_behind_a_busy_one_gets_its_turn() {
     let bench = Bench::new("turns").await;
     bench.fill(3_000, 20, -60, "'busy'").await;
-    bench.fill(5, 0, -30, "'other ' || n").await;
+    bench.fill(5, 20, -30, "'other ' || n").await;
     let mut busy = vec!["busy".to_owned()];
     for _ in 0..5 {
         let claimed = bench.claim_beside(&busy, WorkerId::new(), 1).await;
