@@ -118,12 +118,17 @@ impl Portal {
     /// An empty one.
     pub async fn new() -> Result<Self, Failure> {
         let url = new_database().await?;
-        let env = env(&url).await?;
+        // Migrations block their thread, which not every caller's may be.
+        let (env, clock) = tokio::spawn({
+            let url = url.clone();
+            async move { env(&url).await }
+        })
+        .await??;
         let client = connect(&url).await?;
         Ok(Self {
             url,
-            env: env.0,
-            clock: env.1,
+            env,
+            clock,
             client,
         })
     }

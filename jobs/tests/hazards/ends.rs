@@ -108,26 +108,34 @@ async fn zombie_finish_changes_nothing() {
 
     let (db, now) = (bench.db(), bench.now());
     let later = now + chrono::Duration::hours(1);
-    let [a, _] = lost[..] else { unreachable!() };
-    // Its own lease with the new number, and its number with the new lease: both must fit.
-    let halves = [
-        job::Fence { generation: 2, ..a },
-        job::Fence { lease: owner, ..a },
-    ];
     assert_eq!(
         job::finish(db, now, &lost).await.unwrap(),
         [Landing::Late; 2]
     );
-    for fence in [a, halves[0], halves[1]] {
-        let late = [
-            job::finish(db, now, &[fence]).await.unwrap()[0],
-            job::retry(db, now, &fence, later, "BUSY").await.unwrap(),
-            job::quarantine(db, now, &fence, "INVALID").await.unwrap(),
-            job::fail(db, now, &fence, "PANICKED").await.unwrap(),
+    for fence in lost {
+        // Its own lease with the new number, and its number with the new lease: both must fit.
+        let halves = [
+            job::Fence {
+                generation: 2,
+                ..fence
+            },
+            job::Fence {
+                lease: owner,
+                ..fence
+            },
         ];
-        assert_eq!(late, [Landing::Late; 4]);
-        job::give_back(db, now, &[(fence, false)]).await.unwrap();
-        job::beat(db, later, &[fence]).await.unwrap();
+        for fence in [fence, halves[0], halves[1]] {
+            let late = [
+                job::finish(db, now, &[fence]).await.unwrap()[0],
+                job::finish(db, now, &[fence, fence]).await.unwrap()[1],
+                job::retry(db, now, &fence, later, "BUSY").await.unwrap(),
+                job::quarantine(db, now, &fence, "INVALID").await.unwrap(),
+                job::fail(db, now, &fence, "PANICKED").await.unwrap(),
+            ];
+            assert_eq!(late, [Landing::Late; 5]);
+            job::give_back(db, now, &[(fence, false)]).await.unwrap();
+            job::beat(db, later, &[fence]).await.unwrap();
+        }
     }
     assert_eq!(job::give_back_all(db, now, zombie).await.unwrap(), 0);
     assert_eq!(bench.dump().await, before);

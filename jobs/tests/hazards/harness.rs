@@ -105,7 +105,7 @@ impl Drop for Running<'_> {
 
 impl Job for Step {
     const KIND: &'static str = "step";
-    const DEADLINE: Duration = Duration::from_secs(120);
+    const DEADLINE: Duration = Duration::from_mins(2);
     const CONCURRENCY: usize = 4;
 
     fn coalesce_key(&self) -> Option<String> {
@@ -120,7 +120,7 @@ impl Job for Step {
         let _running = Running::new(&self);
         tokio::time::sleep(Duration::from_millis(self.millis)).await;
         if self.how == How::Door {
-            let door = log(&self.test, |log| door(log));
+            let door = log(&self.test, door);
             door.acquire()
                 .await
                 .expect("the door is never closed")
@@ -307,7 +307,7 @@ impl Bench {
     pub(crate) async fn until(&self, what: &str, mut done: impl AsyncFnMut() -> bool) {
         let started = Instant::now();
         while !done().await {
-            assert!(started.elapsed() < Duration::from_secs(60), "never: {what}");
+            assert!(started.elapsed() < Duration::from_mins(1), "never: {what}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
