@@ -10,6 +10,7 @@ use apalis_core::task::status::Status;
 use apalis_core::task::task_id::TaskId;
 use apalis_core::worker::ext::parallelize::ParallelizeExt;
 use apalis_postgres::{Config, PostgresStorage, queries};
+use futures_util::future::LocalBoxFuture;
 use portal_bench::{Failure, Portal, QUEUE, Stock};
 use portal_domain::WorkerId;
 use portal_jobs::{Code, Env, Job, JobError, Registry, Workers, enqueue};
@@ -551,7 +552,7 @@ async fn main() -> Result<(), Failure> {
     }));
     println!("| hazard | stock apalis-postgres 1.0.0 | Portal |");
     println!("|---|---|---|");
-    let all: [std::pin::Pin<Box<dyn Future<Output = Result<Seen, Failure>>>>; 9] = [
+    let all: [LocalBoxFuture<'static, Result<Seen, Failure>>; 9] = [
         Box::pin(ap_1()),
         Box::pin(ap_2()),
         Box::pin(ap_3()),

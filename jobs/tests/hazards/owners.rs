@@ -175,6 +175,53 @@ async fn reclaim_while_running_is_two_ids() {
     assert_eq!(bench.ran(), ["a", "a", "b"]);
 }
 
+/// Whoever claims at the same time, each job is claimed once.
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_at_once_share_the_jobs() {
+    let bench = Bench::new("share").await;
+    bench.fill(150, 10, -60, "NULL").await;
+    bench.fill(150, 20, -60, "'group ' || (n % 7)").await;
+    let busy = ["group 3".to_owned()];
+    let claimers = (0..8).map(|_| async {
+        let mut claimed = Vec::new();
+        loop {
+            let more = bench.claim_beside(&busy, WorkerId::new(), 3).await;
+            if more.is_empty() {
+                return claimed;
+            }
+            claimed.extend(more.into_iter().map(|job| job.id));
+        }
+    });
+    let claimed = futures_util::future::join_all(claimers).await;
+    let mut ids: Vec<_> = claimed.into_iter().flatten().collect();
+    let of_busy = 150 / 7 + 1;
+    assert_eq!(ids.len(), 300 - of_busy);
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 300 - of_busy, "none twice");
+}
+
+/// Two processes run each job once.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_run_nothing_twice() {
+    let bench = Bench::new("two").await;
+    let workers = [bench.start(), bench.start()];
+    for n in 0..150 {
+        bench.steps(&[&n.to_string()]).await;
+    }
+    bench
+        .until("all ran", async || bench.rows().await.is_empty())
+        .await;
+    for workers in workers {
+        workers.stop(Duration::from_secs(1)).await;
+    }
+    let mut ran = bench.ran();
+    let runs = ran.len();
+    ran.sort();
+    ran.dedup();
+    assert_eq!((ran.len(), runs), (150, 150));
+}
+
 /// AP-9. Stock ends a worker at the first error of the database, and loses the ends of what runs.
 ///
 /// On PostgreSQL every connection is ended over and over while jobs run. SQLite has no server to
