@@ -45,6 +45,11 @@ impl Job for ProgramDevices {
         Some(self.device.to_string())
     }
 
+    /// A hotel's locks are programmed through one account or few.
+    fn group(&self) -> Option<String> {
+        Some(self.property.to_string())
+    }
+
     async fn run(self, env: &Env) -> Result<(), JobError> {
         let Some(leased) = step("program-devices.lease", || self.lease(env)).await? else {
             return Ok(());

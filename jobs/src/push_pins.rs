@@ -40,6 +40,11 @@ impl Job for PushPins {
         Some(self.reservation.to_string())
     }
 
+    /// A hotel has one PMS.
+    fn group(&self) -> Option<String> {
+        Some(self.property.to_string())
+    }
+
     async fn run(self, env: &Env) -> Result<(), JobError> {
         let Some(leased) = step("push-pins.lease", || self.lease(env)).await? else {
             return Ok(());

@@ -207,28 +207,98 @@ pub async fn enqueue(tx: &mut Tx, now: DateTime<Utc>, new: &NewJob) -> QueryResu
     })
 }
 
-/// Start of both claims. An index finds the row: the array keeps the planner from a scan.
+/// The priorities that wait, the highest first: a step for each, however many rows there are. What
+/// is more urgent but due later would otherwise be read through at every claim.
+macro_rules! ranks {
+    ($kind:literal) => {
+        concat!(
+            "WITH RECURSIVE ranks (priority) AS (SELECT (SELECT priority FROM jobs WHERE kind = ",
+            $kind,
+            " AND state = 'pending' ORDER BY priority DESC LIMIT 1) UNION ALL \
+                SELECT (SELECT j.priority FROM jobs j WHERE j.kind = ",
+            $kind,
+            " AND j.state = 'pending' AND j.priority < ranks.priority \
+                ORDER BY j.priority DESC LIMIT 1) FROM ranks WHERE ranks.priority IS NOT NULL)"
+        )
+    };
+}
+
+/// The first due rows of a priority. So many and no more are looked at for one whose group is free;
+/// [`claim_behind`] looks past them.
+macro_rules! front {
+    ($kind:literal, $priority:literal, $now:literal) => {
+        concat!(
+            "(SELECT f.id, f.group_key FROM jobs f WHERE f.kind = ",
+            $kind,
+            " AND f.state = 'pending' AND f.priority = ",
+            $priority,
+            " AND f.run_at <= ",
+            $now,
+            " ORDER BY f.run_at LIMIT 1000) front"
+        )
+    };
+}
+
+/// Start and end of every claim. An index finds the rows: `PostgreSQL` is given an array, since
+/// beside a subquery it would rather read the whole table.
 macro_rules! claim {
-    ($before:literal, $busy:literal, $after:literal) => {
+    ($before:literal, $($ids:expr),+) => {
         concat!(
             "UPDATE jobs SET state = 'running', lease = $1, lease_until = $2, \
                 generation = generation + 1, starts = starts + 1, changed_at = $3 WHERE id ",
             $before,
-            "SELECT id FROM jobs WHERE kind = $4 AND state = 'pending' AND run_at <= $3 \
-                AND (group_key IS NULL OR group_key ",
-            $busy,
-            ") ORDER BY priority DESC, run_at LIMIT $6",
-            $after,
+            $($ids,)+
             " RETURNING id, generation, args, trace, group_key, priority, run_at, starts, attempts"
         )
     };
 }
 
-const CLAIM_POSTGRES: &str = claim!("= ANY (ARRAY (", "<> ALL ($5)", " FOR UPDATE SKIP LOCKED))");
-const CLAIM_SQLITE: &str = claim!("IN (", "NOT IN (SELECT value FROM json_each($5))", ")");
-const DUE_SQLITE: &str = "SELECT state FROM jobs WHERE kind = $1 AND state = 'pending' \
-    AND run_at <= $2 AND (group_key IS NULL OR group_key NOT IN (SELECT value FROM json_each($3))) \
-    LIMIT 1";
+const CLAIM_POSTGRES: &str = claim!(
+    "= ANY (ARRAY (",
+    ranks!("$4"),
+    " SELECT due.id FROM ranks CROSS JOIN LATERAL (SELECT free.id FROM ",
+    front!("$4", "ranks.priority", "$3"),
+    " CROSS JOIN LATERAL (SELECT j.id FROM jobs j WHERE j.id = front.id AND j.state = 'pending' \
+        AND j.run_at <= $3 FOR UPDATE SKIP LOCKED) free \
+        WHERE front.group_key IS NULL OR front.group_key <> ALL ($5)) due LIMIT $6))"
+);
+// SQLite numbers parameters as they first appear.
+const CLAIM_SQLITE: &str = claim!(
+    "IN (SELECT id FROM ",
+    front!("$4", "$5", "$3"),
+    " WHERE group_key IS NULL OR group_key NOT IN (SELECT value FROM json_each($6)) LIMIT $7)"
+);
+const DUE_SQLITE: &str = concat!(
+    ranks!("$1"),
+    " SELECT ranks.priority FROM ranks WHERE ranks.priority IS NOT NULL AND EXISTS (SELECT 1 FROM ",
+    front!("$1", "ranks.priority", "$2"),
+    " WHERE group_key IS NULL OR group_key NOT IN (SELECT value FROM json_each($3)))"
+);
+
+/// Groups that have a due job, in the order of their keys, after the one in `$2`.
+const DUE_GROUPS: &str = "\
+WITH RECURSIVE groups (group_key) AS ( \
+    SELECT (SELECT group_key FROM jobs WHERE kind = $1 AND state = 'pending' AND group_key > $2 \
+        ORDER BY group_key LIMIT 1) \
+    UNION ALL SELECT (SELECT j.group_key FROM jobs j WHERE j.kind = $1 AND j.state = 'pending' \
+        AND j.group_key > groups.group_key ORDER BY j.group_key LIMIT 1) \
+        FROM groups WHERE groups.group_key IS NOT NULL) \
+SELECT groups.group_key FROM groups WHERE groups.group_key IS NOT NULL AND \
+    (SELECT j.run_at FROM jobs j WHERE j.kind = $1 AND j.state = 'pending' \
+        AND j.group_key = groups.group_key ORDER BY j.run_at LIMIT 1) <= $3 LIMIT $4";
+/// Of the group in `$5`.
+macro_rules! claim_group {
+    ($before:literal, $after:literal) => {
+        claim!(
+            $before,
+            "SELECT id FROM jobs WHERE kind = $4 AND state = 'pending' AND group_key = $5 \
+                AND run_at <= $3 ORDER BY run_at LIMIT 1",
+            $after
+        )
+    };
+}
+const CLAIM_GROUP_POSTGRES: &str = claim_group!("= ANY (ARRAY (", " FOR UPDATE SKIP LOCKED))");
+const CLAIM_GROUP_SQLITE: &str = claim_group!("IN (", ")");
 
 /// Claims due jobs, the most urgent first.
 pub async fn claim(db: &Db, now: DateTime<Utc>, ask: &Claim<'_>) -> Result<Vec<Claimed>, DbError> {
@@ -237,6 +307,9 @@ pub async fn claim(db: &Db, now: DateTime<Utc>, ask: &Claim<'_>) -> Result<Vec<C
     } else {
         claim_sqlite(db, now, ask).await?
     };
+    if claimed.is_empty() && !ask.busy.is_empty() {
+        claimed = claim_behind(db, now, ask).await?;
+    }
     // RETURNING knows no order.
     claimed.sort_by_key(|job| (std::cmp::Reverse(job.priority), job.run_at, job.id));
     Ok(claimed)
@@ -261,6 +334,12 @@ async fn claim_postgres(
         .await?)
 }
 
+#[derive(QueryableByName)]
+struct Rank {
+    #[diesel(sql_type = SmallInt)]
+    priority: i16,
+}
+
 async fn claim_sqlite(
     db: &Db,
     now: DateTime<Utc>,
@@ -271,7 +350,7 @@ async fn claim_sqlite(
         return Ok(Vec::new());
     };
     // A look first, so that an idle poll takes no write lock.
-    let due: Vec<State> = diesel::sql_query(DUE_SQLITE)
+    let due: Vec<Rank> = diesel::sql_query(DUE_SQLITE)
         .bind::<Text, _>(ask.kind)
         .bind::<Instant, _>(Timestamp(now))
         .bind::<Text, _>(&busy)
@@ -285,16 +364,100 @@ async fn claim_sqlite(
     let Conn::Sqlite(c) = &mut *tx else {
         return Ok(Vec::new());
     };
-    let claimed = diesel::sql_query(CLAIM_SQLITE)
-        .bind::<Id, _>(ask.lease)
-        .bind::<Instant, _>(Timestamp(ask.lease_until))
-        .bind::<Instant, _>(Timestamp(now))
-        .bind::<Text, _>(ask.kind)
-        .bind::<Text, _>(&busy)
-        .bind::<BigInt, _>(ask.limit)
-        .load(c)
-        .await?;
+    let mut claimed: Vec<Claimed> = Vec::new();
+    for Rank { priority } in due {
+        let limit = ask.limit - i64::try_from(claimed.len()).unwrap_or(i64::MAX);
+        if limit <= 0 {
+            break;
+        }
+        let more: Vec<Claimed> = diesel::sql_query(CLAIM_SQLITE)
+            .bind::<Id, _>(ask.lease)
+            .bind::<Instant, _>(Timestamp(ask.lease_until))
+            .bind::<Instant, _>(Timestamp(now))
+            .bind::<Text, _>(ask.kind)
+            .bind::<SmallInt, _>(priority)
+            .bind::<Text, _>(&busy)
+            .bind::<BigInt, _>(limit)
+            .load(c)
+            .await?;
+        claimed.extend(more);
+    }
     tx.commit().await?;
+    Ok(claimed)
+}
+
+#[derive(QueryableByName)]
+struct Group {
+    #[diesel(sql_type = Text)]
+    group_key: String,
+}
+
+/// Claims for groups that wait behind many rows of busy ones: one each, what is due longest first,
+/// in a round that goes on after one that was served.
+async fn claim_behind(
+    db: &Db,
+    now: DateTime<Utc>,
+    ask: &Claim<'_>,
+) -> Result<Vec<Claimed>, DbError> {
+    let turn = usize::try_from(now.timestamp_micros()).unwrap_or(0) % ask.busy.len().max(1);
+    let served = ask.busy.get(turn).map_or("", String::as_str);
+    for after in [served, ""] {
+        let free = free_groups(db, now, ask, after).await?;
+        if !free.is_empty() {
+            return claim_groups(db, now, ask, &free).await;
+        }
+    }
+    Ok(Vec::new())
+}
+
+async fn free_groups(
+    db: &Db,
+    now: DateTime<Utc>,
+    ask: &Claim<'_>,
+    after: &str,
+) -> Result<Vec<Group>, DbError> {
+    let most = i64::try_from(ask.busy.len()).unwrap_or(i64::MAX);
+    let mut groups: Vec<Group> = on!(&mut db.read().await?, c => {
+        diesel::sql_query(DUE_GROUPS)
+            .bind::<Text, _>(ask.kind)
+            .bind::<Text, _>(after)
+            .bind::<Instant, _>(Timestamp(now))
+            .bind::<BigInt, _>(most.saturating_add(ask.limit))
+            .load(c)
+            .await?
+    });
+    groups.retain(|group| !ask.busy.contains(&group.group_key));
+    groups.truncate(usize::try_from(ask.limit).unwrap_or(1));
+    Ok(groups)
+}
+
+async fn claim_groups(
+    db: &Db,
+    now: DateTime<Utc>,
+    ask: &Claim<'_>,
+    groups: &[Group],
+) -> Result<Vec<Claimed>, DbError> {
+    let text = if db.is_postgres() {
+        CLAIM_GROUP_POSTGRES
+    } else {
+        CLAIM_GROUP_SQLITE
+    };
+    let mut writer = Writer::open(db).await?;
+    let mut claimed = Vec::new();
+    for group in groups {
+        let more: Vec<Claimed> = on!(writer.conn(), c => {
+            diesel::sql_query(text)
+                .bind::<Id, _>(ask.lease)
+                .bind::<Instant, _>(Timestamp(ask.lease_until))
+                .bind::<Instant, _>(Timestamp(now))
+                .bind::<Text, _>(ask.kind)
+                .bind::<Text, _>(&group.group_key)
+                .load(c)
+                .await?
+        });
+        claimed.extend(more);
+    }
+    writer.close().await?;
     Ok(claimed)
 }
 

@@ -212,17 +212,20 @@ impl Desk {
         job::beat(&self.env.db, self.lease_until(), &fences).await
     }
 
-    /// Gives back what waits uncharged and what runs charged, then whatever else is leased to us.
-    pub(super) async fn give_back(&self) -> Result<(), DbError> {
-        let fences: Vec<(Fence, bool)> = self
-            .held()
-            .drain()
-            .map(|(fence, held)| (fence, !matches!(held.phase, Phase::Waiting)))
-            .collect();
+    /// Saves what ended, gives back what waits uncharged and what runs charged, then whatever else
+    /// is leased to us. Tried again after an error; `let_go` is what earlier tries let go of.
+    pub(super) async fn wind_up(&self, let_go: &mut Vec<(Fence, bool)>) -> Result<(), DbError> {
+        self.save().await?;
+        // From here on none of them may begin.
+        let_go.extend(
+            self.held()
+                .drain()
+                .map(|(fence, held)| (fence, !matches!(held.phase, Phase::Waiting))),
+        );
         let db = &self.env.db;
-        job::give_back(db, self.now(), &fences).await?;
+        job::give_back(db, self.now(), let_go).await?;
         let rest = job::give_back_all(db, self.now(), self.lease).await?;
-        tracing::info!(held = fences.len(), rest, "jobs were given back");
+        tracing::info!(held = let_go.len(), rest, "jobs were given back");
         Ok(())
     }
 }

@@ -29,6 +29,8 @@ use crate::job::chain;
 
 /// How long apalis may wait for us between its other duties.
 const FETCH: Duration = Duration::from_secs(1);
+/// How often something is tried while the database fails.
+const TRIES: u32 = 3;
 /// Unsaved ends above which no more work is taken on.
 const UNSAVED: usize = 1000;
 const LARGEST_BATCH: usize = 128;
@@ -199,9 +201,17 @@ impl Line {
 
     async fn give_back(&self, fences: &[(Fence, bool)]) {
         let desk = &self.desk;
-        if let Err(error) = job::give_back(&desk.env.db, desk.now(), fences).await {
-            // Their leases end by themselves.
-            tracing::warn!(error = chain(&error), "jobs could not be given back");
+        for attempt in 1..=TRIES {
+            let Err(error) = job::give_back(&desk.env.db, desk.now(), fences).await else {
+                return;
+            };
+            // At worst their leases end by themselves.
+            tracing::warn!(
+                error = chain(&error),
+                attempt,
+                "jobs could not be given back"
+            );
+            tokio::time::sleep(FETCH).await;
         }
     }
 

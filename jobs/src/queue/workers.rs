@@ -19,7 +19,11 @@ use crate::job::chain;
 
 /// How often a worker looks by itself: what falls due later rings no bell.
 const POLL: Duration = Duration::from_secs(1);
-/// How often lost leases are looked for; each second time our own are kept.
+/// How often our leases are kept: three may fail before one is over.
+const BEAT: Duration = Duration::from_secs(10);
+/// When that is tried again after it failed.
+const MISSED_BEAT: Duration = Duration::from_secs(1);
+/// How often lost leases are looked for.
 const ROUND: Duration = Duration::from_secs(5);
 const KEEP_WORKERS: chrono::Duration = chrono::Duration::days(1);
 const KEEP_JOBS: chrono::Duration = chrono::Duration::days(30);
@@ -68,6 +72,7 @@ impl Workers {
                 }
             }),
             tokio::spawn(keep(desk.clone())),
+            tokio::spawn(look_after(desk.clone())),
             tokio::spawn({
                 let desk = desk.clone();
                 async move { desk.keep_saving().await }
@@ -103,14 +108,15 @@ impl Workers {
         if timeout(LAST_WORDS / 2, claims).await.is_err() {
             tracing::warn!("a claim does not end");
         }
+        let mut let_go = Vec::new();
         let last = async {
-            self.desk.save().await?;
-            self.desk.give_back().await
+            while let Err(error) = self.desk.wind_up(&mut let_go).await {
+                tracing::warn!(error = chain(&error), "jobs were not given back yet");
+                tokio::time::sleep(LAST_WORDS / 10).await;
+            }
         };
-        match timeout(LAST_WORDS, last).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(error = chain(&error), "leases run out by themselves"),
-            Err(_) => tracing::warn!("leases run out by themselves"),
+        if timeout(LAST_WORDS, last).await.is_err() {
+            tracing::warn!("leases run out by themselves");
         }
     }
 }
@@ -155,17 +161,30 @@ fn wakes(bell: watch::Receiver<u64>) -> impl futures_util::Stream<Item = ()> + S
     })
 }
 
-/// Keeps our leases and takes back what others lost.
+/// Keeps our leases. A task of its own, so that nothing else that is slow makes us lose them.
 async fn keep(desk: Arc<Desk>) {
+    loop {
+        let pause = match timeout(BEAT, desk.beat()).await {
+            Ok(Ok(())) => BEAT,
+            Ok(Err(error)) => {
+                tracing::warn!(error = chain(&error), "leases were not kept");
+                MISSED_BEAT
+            }
+            Err(_) => {
+                tracing::warn!("leases were not kept in time");
+                MISSED_BEAT
+            }
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Takes back what others lost, and forgets what is old.
+async fn look_after(desk: Arc<Desk>) {
     let mut rounds = tokio::time::interval(ROUND);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for round in 0_u32.. {
         rounds.tick().await;
-        let kept = if round % 2 == 0 {
-            desk.beat().await
-        } else {
-            Ok(())
-        };
         let recovered = job::recover_expired(&desk.env.db, desk.now())
             .await
             .map(|jobs| {
@@ -178,8 +197,8 @@ async fn keep(desk: Arc<Desk>) {
         } else {
             Ok(())
         };
-        if let Err(error) = kept.and(recovered).and(cleaned) {
-            tracing::warn!(error = chain(&error), "leases were not looked after");
+        if let Err(error) = recovered.and(cleaned) {
+            tracing::warn!(error = chain(&error), "lost leases were not looked for");
         }
     }
 }

@@ -506,6 +506,8 @@ CREATE TABLE jobs (
 );
 CREATE UNIQUE INDEX jobs_one_per_key ON jobs (kind, coalesce_key) WHERE state <> 'quarantined';
 CREATE INDEX jobs_pending ON jobs (kind, priority DESC, run_at) WHERE state = 'pending';
+CREATE INDEX jobs_groups ON jobs (kind, group_key, run_at)
+  WHERE state = 'pending' AND group_key IS NOT NULL;
 CREATE INDEX jobs_running ON jobs (lease_until) WHERE state = 'running';
 CREATE INDEX jobs_quarantined ON jobs (kind, coalesce_key) WHERE state = 'quarantined';
 
