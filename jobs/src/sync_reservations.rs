@@ -15,7 +15,7 @@ use portal_store::hint::{self, Hint};
 use portal_store::integration::Integration;
 use portal_store::problem::{self, NewProblem};
 use portal_store::reservation::{self, Reservation};
-use portal_store::{DbError, Tx, integration, pin_push, room};
+use portal_store::{DbError, Tx, integration, pin_push, property, room};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -457,6 +457,12 @@ async fn store_page(
 ) -> Result<(), DbError> {
     let now = env.now();
     let property = link.property_id;
+    if told.is_empty() {
+        return Ok(());
+    }
+    // The house first, then its reservations, as whoever decides about them does: the events at the
+    // end take the same lock, and two that wait for each other would both begin again.
+    property::lock(tx, property).await?;
     let ids: Vec<String> = told.iter().map(|stay| stay.id.to_string()).collect();
     let known = reservation::lock_external(tx, property, link.id, &ids).await?;
     let mut known: HashMap<String, Reservation> = known

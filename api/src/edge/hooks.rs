@@ -144,18 +144,15 @@ pub(super) async fn take(
         Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
     };
     let name = pms.app().slug;
-    let hints = match hooks.read(&body) {
-        Ok(hints) => hints,
-        Err(_) => {
-            let so_far = app.hooks.unreadable.fetch_add(1, Ordering::Relaxed) + 1;
-            tracing::warn!(
-                app = name,
-                route = ROUTE,
-                so_far,
-                "a delivery could not be read"
-            );
-            return StatusCode::ACCEPTED.into_response();
-        }
+    let Ok(hints) = hooks.read(&body) else {
+        let so_far = app.hooks.unreadable.fetch_add(1, Ordering::Relaxed) + 1;
+        tracing::warn!(
+            app = name,
+            route = ROUTE,
+            so_far,
+            "a delivery could not be read"
+        );
+        return StatusCode::ACCEPTED.into_response();
     };
     if hints.is_empty() {
         return StatusCode::ACCEPTED.into_response();

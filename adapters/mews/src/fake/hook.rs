@@ -205,7 +205,7 @@ impl State {
         let at = self.enterprise(enterprise)?;
         match event {
             IntegrationEvent::Disabled | IntegrationEvent::Canceled | IntegrationEvent::Deleted => {
-                at.is_connected = false
+                at.is_connected = false;
             }
             IntegrationEvent::Enabled | IntegrationEvent::Reinstated => at.is_connected = true,
             IntegrationEvent::Created | IntegrationEvent::ApiKeyCreated => {}
