@@ -37,7 +37,7 @@ async fn the_access_token_is_the_only_credential_and_there_is_no_demo_account() 
         fields { key kind required label help } } }";
     let app = hotel.owner.run(query, json!({})).await["app"].take();
     assert_eq!(app["supportsDemoAccount"], json!(false));
-    assert_eq!(app["capabilities"], json!(["STORES_PINS"]));
+    assert_eq!(app["capabilities"], json!(["HOOKS", "STORES_PINS"]));
     let fields = app["fields"].as_array().unwrap();
     assert_eq!(fields.len(), 1);
     assert_eq!(fields[0]["key"], json!("accessToken"));

@@ -10,4 +10,5 @@ mod reservations_and_keychains;
 mod schema_and_migrations;
 mod spaces_and_devices;
 mod the_queue;
+mod webhooks;
 mod who_sees_what;

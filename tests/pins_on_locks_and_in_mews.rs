@@ -145,7 +145,7 @@ async fn without_the_right_to_store_pins_the_guest_still_gets_in() {
     let answer = hotel.owner.run(query, json!({ "id": hotel.id })).await["property"].take();
     assert_eq!(
         answer["pmsIntegration"],
-        json!({"status": "CONNECTED", "capabilities": []})
+        json!({"status": "CONNECTED", "capabilities": ["HOOKS"]})
     );
     let expected = json!({"key": "integration.may_not_store_pins",
         "message": "Mews does not let Portal store PINs. Ask your Mews admin for that right."});

@@ -335,7 +335,7 @@ async fn hostile_documents_are_refused_and_the_process_lives() {
 }
 
 /// Everything the process logs, at the finest level.
-fn log() -> Arc<Mutex<Vec<u8>>> {
+pub(crate) fn log() -> Arc<Mutex<Vec<u8>>> {
     static LOG: OnceLock<Arc<Mutex<Vec<u8>>>> = OnceLock::new();
     struct Sink(Arc<Mutex<Vec<u8>>>);
     impl Write for Sink {

@@ -112,6 +112,11 @@ pub async fn create_key(
     Ok(key)
 }
 
+/// A new secret for an address that a vendor delivers to: 256 bits.
+pub fn new_hook_secret() -> SecretString {
+    crate::auth::random_token()
+}
+
 /// The property of this name.
 pub async fn find_property(
     db: &Db,

@@ -1,6 +1,7 @@
 //! The vendors there are. Adding one is a line here, one in `Cargo.toml` and its settings.
 
-use crate::config::Vendors;
+use crate::config::{ConfigError, Vendors};
+use crate::edge::HookSecrets;
 use portal_demo::DemoPms;
 use portal_interface::{Clock, Http};
 use portal_jobs::{Adapter, Apps, Entry};
@@ -39,4 +40,13 @@ pub fn apps(vendors: &Vendors, http: &Http, clock: &Arc<dyn Clock>) -> Apps {
             adapter: locks,
         },
     ])
+}
+
+/// The secrets in the addresses that vendors deliver to.
+pub fn hook_secrets(vendors: &Vendors) -> Result<HookSecrets, ConfigError> {
+    let mut secrets = HookSecrets::default();
+    if let Some(mews) = &vendors.mews_webhook_secrets {
+        secrets.add(portal_mews::APP.slug, mews)?;
+    }
+    Ok(secrets)
 }

@@ -44,7 +44,7 @@ enum Command {
     /// What the person who runs the server does.
     #[command(subcommand)]
     Admin(Admin),
-    /// Keys that seal tokens and PINs.
+    /// Makes keys that seal tokens and PINs, and secrets of addresses.
     #[command(subcommand)]
     Keys(Keys),
 }
@@ -130,6 +130,8 @@ enum Admin {
 enum Keys {
     /// Prints a new key, for `PORTAL_KEYS`. Keep it safe: what it sealed cannot be read without it.
     New,
+    /// Prints a new secret for the address webhooks are sent to, for `MEWS_WEBHOOK_SECRETS`.
+    Hook,
 }
 
 /// Does what the arguments of the process say, by this clock. A server looks for due work every
@@ -196,6 +198,7 @@ async fn command(
         }
         Command::Admin(task) => administer(task, clock.now()).await?,
         Command::Keys(Keys::New) => println!("{}", Sealer::generate()?.expose_secret()),
+        Command::Keys(Keys::Hook) => println!("{}", admin::new_hook_secret().expose_secret()),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,6 @@
 //! Settings: one struct, read once, each with its variable. A bad value stops the start and names it.
 
+use crate::edge::HookSecretError;
 use clap::Args;
 use portal_store::{SealError, Sealer};
 use secrecy::{ExposeSecret, SecretString};
@@ -57,6 +58,12 @@ pub struct Vendors {
     #[arg(long, env = "MEWS_API_URL", default_value = "https://api.mews.com", value_parser = origin)]
     pub mews_api_url: String,
 
+    /// The secret in the address Mews sends webhooks to, of 32 characters or more; while it changes
+    /// two, newest first, separated by a comma. Make one with `portal keys hook`. Without it no
+    /// webhook is taken, and changes are seen at the next look, about every minute.
+    #[arg(long, env = "MEWS_WEBHOOK_SECRETS", hide_env_values = true)]
+    pub mews_webhook_secrets: Option<SecretString>,
+
     /// Address of a virtual-locks server (`portal fake locks`). Without it virtual locks show as not
     /// available.
     #[arg(long, env = "VIRTUAL_LOCKS_URL", value_parser = origin)]
@@ -81,6 +88,9 @@ pub enum ConfigError {
     /// The keys cannot be read.
     #[error("PORTAL_KEYS: {0}")]
     Keys(#[from] SealError),
+    /// The secrets of the webhook address cannot be used.
+    #[error("MEWS_WEBHOOK_SECRETS: {0}")]
+    WebhookSecrets(#[from] HookSecretError),
 }
 
 impl Config {

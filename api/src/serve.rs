@@ -1,6 +1,6 @@
 //! Processes: the API, the workers, or both in one.
 
-use crate::apps::apps;
+use crate::apps::{apps, hook_secrets};
 use crate::config::{Config, ConfigError};
 use crate::edge;
 use portal_interface::{Clock, Http};
@@ -85,6 +85,7 @@ pub async fn start(
     if parts != Parts::All && !env.db.is_postgres() {
         return Err(StartError::NotShared);
     }
+    let hooks = hook_secrets(&config.vendors)?;
     let (stop, stopping) = watch::channel(false);
     let mut upkeep = vec![tokio::spawn(listen::run(env.db.clone()))];
     let workers = (parts != Parts::Api).then(|| {
@@ -100,7 +101,7 @@ pub async fn start(
         let address = listener
             .local_addr()
             .map_err(|error| StartError::Listen(config.listen, error))?;
-        let app = edge::App::new(env, config.origin(address), stopping);
+        let app = edge::App::new(env, config.origin(address), stopping).with_hooks(hooks);
         (
             Some(address),
             Some(tokio::spawn(edge::serve(listener, app))),

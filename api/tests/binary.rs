@@ -12,6 +12,7 @@ fn portal() -> Command {
         "PORTAL_KEY_FILE",
         "PORTAL_LISTEN",
         "PORTAL_LOG",
+        "MEWS_WEBHOOK_SECRETS",
     ] {
         command.env_remove(name);
     }
@@ -39,6 +40,11 @@ fn a_wrong_setting_stops_the_start_and_names_the_variable() {
         ("PORTAL_LISTEN", "nowhere", "PORTAL_LISTEN"),
         ("PORTAL_ORIGIN", "example.com/x", "PORTAL_ORIGIN"),
         ("MEWS_API_URL", "not an address", "MEWS_API_URL"),
+        (
+            "MEWS_WEBHOOK_SECRETS",
+            "too-short-a-secret",
+            "MEWS_WEBHOOK_SECRETS",
+        ),
         ("PORTAL_KEY_FILE", "/no/such/file", "PORTAL_KEY_FILE"),
     ] {
         let mut command = portal();
@@ -59,6 +65,7 @@ fn a_wrong_setting_stops_the_start_and_names_the_variable() {
             "{name}: {said}"
         );
         assert!(!said.contains(&keys), "{said}");
+        assert!(!said.contains("too-short-a-secret"), "{said}");
     }
     let said = said(portal().arg("serve").env("DATABASE_URL", &database));
     assert!(

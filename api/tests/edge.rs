@@ -55,6 +55,7 @@ impl Api {
                 mews_client_token: None,
                 mews_client_name: "Portal tests".to_owned(),
                 mews_api_url: "http://127.0.0.1:9".to_owned(),
+                mews_webhook_secrets: None,
                 virtual_locks_url: None,
                 demo_app: true,
             },

@@ -66,6 +66,8 @@ ids! {
     DataKeyId,
     /// One check of a credential.
     ValidationAttemptId,
+    /// One telling that a reservation should be looked at.
+    HintId,
     /// A room or bed as the PMS knows it.
     RoomId,
     /// An access point Portal manages.

@@ -18,7 +18,7 @@ use portal_store::credential::{self, NewCredential};
 use portal_store::event::{self, Actor, NewEvent};
 use portal_store::integration::{self, Integration, ValidationAttempt};
 use portal_store::problem::{self, NewProblem};
-use portal_store::{DbError, QueryError, Tx, property, rate};
+use portal_store::{DbError, QueryError, Tx, hint, property, rate};
 
 use crate::apps::{Adapter, Entry};
 
@@ -274,6 +274,7 @@ async fn store_connection(
         status_since: now.into(),
         account_key: None,
         account_name: None,
+        connection_key: None,
         refusals: 0,
         last_refused_at: None,
         last_validated_at: None,
@@ -660,6 +661,7 @@ async fn end(
     let now = env.now();
     credential::retire(tx, row.property_id, row.id, CredentialState::Candidate).await?;
     credential::retire(tx, row.property_id, row.id, CredentialState::Active).await?;
+    hint::forget(tx, row.property_id, row.id).await?;
     set_status(row, IntegrationStatus::Disconnected, now);
     row.status_reason = Some(reason);
     row.next_validation_at = None;

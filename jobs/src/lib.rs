@@ -6,6 +6,7 @@ mod catch_up;
 mod effects;
 mod env;
 mod gate;
+pub mod hook;
 pub mod integration;
 mod job;
 mod program_devices;

@@ -1,7 +1,7 @@
-//! Reads reservations: a window once, then what changes, one page a run.
+//! Reads reservations: those hinted at, a window once, then what changes, one page a run.
 
 use crate::job::{Job, JobError, enqueue};
-use crate::{Env, account, trigger, validate_integration};
+use crate::{Env, account, hook, trigger, validate_integration};
 use chrono::{DateTime, Duration, Utc};
 use portal_domain::{
     ActorKind, CredentialState, EventKind, IntegrationId, IntegrationStatus, PinPushWait,
@@ -11,6 +11,7 @@ use portal_domain::{
 use portal_interface::{Account, AdapterError, Cursor, Pms, Pull, Pulled, Unreadable, VendorId};
 use portal_store::cursor::{self, Stream, SyncCursor};
 use portal_store::event::{self, Actor, NewEvent};
+use portal_store::hint::{self, Hint};
 use portal_store::integration::Integration;
 use portal_store::problem::{self, NewProblem};
 use portal_store::reservation::{self, Reservation};
@@ -31,6 +32,8 @@ pub struct SyncReservations {
 const PAGE: u32 = 500;
 /// Ids asked for at once.
 const FETCH: usize = 500;
+/// How long the PMS may take over what was hinted at: a page must fit beside it.
+const HINTED: std::time::Duration = std::time::Duration::from_secs(25);
 /// Pause between two reads while nothing hurries.
 const EVERY: Duration = Duration::seconds(60);
 /// Problem: an item of the PMS could not be read.
@@ -57,6 +60,8 @@ impl Job for SyncReservations {
             cursor::get(&mut conn, self.property, self.integration, Stream::Changes).await?;
         let window =
             cursor::get(&mut conn, self.property, self.integration, Stream::Window).await?;
+        let hints =
+            hint::waiting(&mut conn, self.property, self.integration, hook::MOST + 1).await?;
         let account = account::open(&mut conn, env, &link, CredentialState::Active).await?;
         drop(conn);
         let (Some(account), Some(pms)) = (account, env.apps.pms(&link.app)) else {
@@ -68,14 +73,9 @@ impl Job for SyncReservations {
             pms: &*pms,
             account: &account,
             link: &link,
+            hints: &hints,
         };
-        let done = match (changes, window) {
-            // "From now on" is taken first, so that nothing falls between the window and it.
-            (None, _) => step.begin().await,
-            (Some(_), Some(window)) => step.window(window).await,
-            (Some(changes), None) => step.changes(changes).await,
-        };
-        match done {
+        match step.take(changes, window).await {
             Ok(()) => Ok(()),
             Err(Stopped::Db(error)) => Err(error.into()),
             Err(Stopped::Vendor(error)) => Ok(step.put_off(&error).await?),
@@ -101,9 +101,65 @@ struct Step<'a> {
     pms: &'a dyn Pms,
     account: &'a Account,
     link: &'a Integration,
+    /// What waited when the run began.
+    hints: &'a [Hint],
 }
 
 impl Step<'_> {
+    async fn take(
+        &self,
+        changes: Option<SyncCursor>,
+        window: Option<SyncCursor>,
+    ) -> Result<(), Stopped> {
+        let looked = self.hinted().await?;
+        match (changes, window) {
+            // "From now on" is taken first, so that nothing falls between the window and it.
+            (None, _) => self.begin().await,
+            (Some(_), Some(window)) => self.window(window).await,
+            (Some(_), None) if looked && !self.is_due() => Ok(()),
+            (Some(changes), None) => self.changes(changes).await,
+        }
+    }
+
+    /// Whether it is time to read what changed, hints or not: they may get lost.
+    fn is_due(&self) -> bool {
+        let at = self.link.next_sync_at;
+        at.is_none_or(|at| *at <= self.env.now())
+    }
+
+    /// Looks at what was hinted at. `false`: nothing was, or it has to be found by reading what
+    /// changed, which settles every hint that waited before.
+    ///
+    /// What the PMS does not know is left as it is: one answer that lacks it is too little to take a
+    /// key away, and a hint may be anybody's invention.
+    async fn hinted(&self) -> Result<bool, Stopped> {
+        let few = i64::try_from(self.hints.len()).is_ok_and(|count| count <= hook::MOST);
+        if self.hints.is_empty() || !few {
+            return Ok(false);
+        }
+        let ids = self.hints.iter().map(|hint| &hint.external_id);
+        let ids: Vec<VendorId> = ids.filter_map(|id| account::vendor_id(id)).collect();
+        let fetching = self.pms.fetch(self.account, &ids);
+        let fetched = match tokio::time::timeout(HINTED, fetching).await {
+            Ok(Ok(fetched)) => fetched,
+            // Every other call would meet the same.
+            Ok(Err(error @ (AdapterError::Unauthorized | AdapterError::RateLimited { .. }))) => {
+                return Err(Stopped::Vendor(error));
+            }
+            Ok(Err(error)) => {
+                tracing::info!(integration.id = %self.job.integration, error = account::word(&error), "what was hinted at could not be read");
+                return Ok(false);
+            }
+            Err(_) => return Ok(false),
+        };
+        let mut tx = self.env.db.begin_in(self.job.property).await?;
+        store_page(&mut tx, self.env, self.link, &fetched.reservations).await?;
+        self.set_aside(&mut tx, &fetched.unreadable).await?;
+        hint::done(&mut tx, self.job.property, self.hints).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
     async fn pull(&self, ask: Pull) -> Result<Pulled, Stopped> {
         self.pms
             .pull(self.account, ask, PAGE)
@@ -263,6 +319,8 @@ impl Step<'_> {
             enqueue(&mut tx, self.env.now(), self.job).await?;
         } else {
             self.up_to_date(&mut tx).await?;
+            // Whatever they were about has been read.
+            hint::done(&mut tx, self.job.property, self.hints).await?;
         }
         tx.commit().await?;
         Ok(())
@@ -371,21 +429,20 @@ pub async fn refresh(env: &Env, property: PropertyId, id: ReservationId) -> Resu
     let call = pms.fetch(&account, &ids);
     let answer = tokio::time::timeout(crate::integration::PATIENCE, call).await;
     let mut tx = env.db.begin_in(property).await?;
-    let answered = match answer {
-        Ok(Ok(fetched)) => {
-            store_page(&mut tx, env, &link, &fetched.reservations).await?;
-            true
-        }
-        _ => {
-            let job = SyncReservations {
-                property,
-                integration: link.id,
-            };
-            enqueue(&mut tx, env.now(), &job).await?;
-            false
-        }
-    };
+    let answered = matches!(&answer, Ok(Ok(_)));
+    if let Ok(Ok(fetched)) = &answer {
+        store_page(&mut tx, env, &link, &fetched.reservations).await?;
+    }
     trigger::reservations(&mut tx, env, property, &[id]).await?;
+    if !answered {
+        let ids = [row.external_id.as_str()];
+        hint::note(&mut tx, property, link.id, &ids, env.now()).await?;
+        let job = SyncReservations {
+            property,
+            integration: link.id,
+        };
+        enqueue(&mut tx, env.now(), &job).await?;
+    }
     tx.commit().await?;
     Ok(answered)
 }
@@ -400,6 +457,9 @@ async fn store_page(
 ) -> Result<(), DbError> {
     let now = env.now();
     let property = link.property_id;
+    if told.is_empty() {
+        return Ok(());
+    }
     let ids: Vec<String> = told.iter().map(|stay| stay.id.to_string()).collect();
     let known = reservation::lock_external(tx, property, link.id, &ids).await?;
     let mut known: HashMap<String, Reservation> = known

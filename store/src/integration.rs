@@ -37,6 +37,8 @@ pub struct Integration {
     pub account_key: Option<String>,
     /// Its name there.
     pub account_name: Option<String>,
+    /// The app's identifier of our connection to the account, where it told one.
+    pub connection_key: Option<String>,
     /// Refusals of the credential since it last passed.
     pub refusals: i32,
     /// When the last of them came.
@@ -219,6 +221,57 @@ pub async fn account_is_taken(
             .await
     })?;
     Ok(found > 0)
+}
+
+/// Whom a message from an app is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addressee<'a> {
+    /// The link to this account.
+    Account(&'a str),
+    /// Links whose connection has this identifier at the app.
+    Connection(&'a str),
+}
+
+/// The live links a message from an app is for, whosever they are: the message says no more.
+pub async fn addressed(
+    conn: &mut Conn,
+    app: &str,
+    to: Addressee<'_>,
+) -> QueryResult<Vec<Integration>> {
+    use integrations as i;
+    on!(conn, c => {
+        let query = i::table
+            .filter(i::app.eq(app))
+            .filter(i::status.ne(IntegrationStatus::Disconnected))
+            .order(i::id)
+            .select(Integration::as_select())
+            .into_boxed();
+        match to {
+            Addressee::Account(key) => query.filter(i::account_key.eq(key)),
+            Addressee::Connection(key) => query.filter(i::connection_key.eq(key)),
+        }
+        .load(c)
+        .await
+    })
+}
+
+/// Notes the app's identifier of our connection to the account.
+pub async fn learn_connection(
+    conn: &mut Conn,
+    property: PropertyId,
+    id: IntegrationId,
+    connection: &str,
+) -> QueryResult<usize> {
+    on!(conn, c => {
+        diesel::update(
+            integrations::table
+                .filter(integrations::property_id.eq(property))
+                .filter(integrations::id.eq(id)),
+        )
+        .set(integrations::connection_key.eq(connection))
+        .execute(c)
+        .await
+    })
 }
 
 /// Live links of an app over the whole installation, and how many of them were refused since.

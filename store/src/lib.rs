@@ -12,6 +12,7 @@ pub mod cursor;
 pub mod device;
 pub mod device_pin;
 pub mod event;
+pub mod hint;
 pub mod integration;
 pub mod job;
 pub mod key;

@@ -138,6 +138,7 @@ diesel::table! {
         status_since -> Instant,
         account_key -> Nullable<Text>,
         account_name -> Nullable<Text>,
+        connection_key -> Nullable<Text>,
         refusals -> Integer,
         last_refused_at -> Nullable<Instant>,
         last_validated_at -> Nullable<Instant>,
@@ -200,6 +201,19 @@ diesel::table! {
         window_from -> Nullable<Instant>,
         window_to -> Nullable<Instant>,
         started_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{Text};
+    use portal_domain::sql::{Id, Instant};
+
+    hints (id) {
+        id -> Id,
+        property_id -> Id,
+        integration_id -> Id,
+        external_id -> Text,
+        created_at -> Instant,
     }
 }
 
@@ -541,6 +555,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     device_pins,
     devices,
     events,
+    hints,
     integrations,
     jobs,
     key_checks,

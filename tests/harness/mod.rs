@@ -87,6 +87,7 @@ impl Portal {
             mews_client_token: Some(CLIENT_TOKEN.into()),
             mews_client_name: "Portal tests".to_owned(),
             mews_api_url: mews.url().to_owned(),
+            mews_webhook_secrets: None,
             virtual_locks_url: Some(locks.url().to_owned()),
             demo_app: true,
         };
@@ -111,7 +112,8 @@ impl Portal {
             .expect("a port");
         let address = listener.local_addr().expect("an address");
         let (stop, stopping) = watch::channel(false);
-        let app = App::new((*env).clone(), format!("http://{address}"), stopping);
+        let app = App::new((*env).clone(), format!("http://{address}"), stopping)
+            .with_hooks(portal::apps::hook_secrets(&vendors).expect("good secrets"));
         tokio::spawn(serve(listener, app));
         Self {
             env,

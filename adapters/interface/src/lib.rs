@@ -9,6 +9,7 @@ mod app;
 mod clock;
 mod error;
 mod form;
+mod hooks;
 mod http;
 mod locks;
 mod pms;
@@ -18,6 +19,7 @@ pub use app::{App, Budget, Capabilities, Field, FieldKind};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use error::{AdapterError, Trouble};
 pub use form::{FormError, FormErrorKind, read_form};
+pub use hooks::{Hint, Hooks, Look};
 pub use http::{Answer, Gate, GateClosed, Http, OpenGate};
 pub use locks::{Code, Device, Held, HeldCode, Locks, Refusal};
 pub use pms::{

@@ -1,6 +1,6 @@
 //! What a property management system implements.
 
-use crate::{Account, AdapterError, App, Opens, Right, VendorId};
+use crate::{Account, AdapterError, App, Hooks, Opens, Right, VendorId};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use portal_domain::{ReservationState, RoomKind};
@@ -23,6 +23,10 @@ pub trait Pms: Send + Sync + 'static {
     async fn fetch(&self, account: &Account, ids: &[VendorId]) -> Result<Fetched, AdapterError>;
     /// The part that stores PINs; `Some` exactly when the app declares it.
     fn pins(&self) -> Option<&dyn PinStore> {
+        None
+    }
+    /// The part that reads what the vendor delivers; `Some` exactly when the app declares it.
+    fn hooks(&self) -> Option<&dyn Hooks> {
         None
     }
 }

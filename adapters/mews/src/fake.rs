@@ -8,6 +8,8 @@
 //! Where Mews's contract is silent the fake decides: adding a PIN twice stores two; identifiers
 //! that do not exist are an error when writing and missing when reading; stored PINs stay when a
 //! reservation moves or ends, and do not change it; a renamed guest does.
+//!
+//! Told an address, it sends webhooks as Mews does.
 
 mod answer;
 mod booking;
@@ -15,6 +17,7 @@ mod contract;
 mod control;
 mod fault;
 mod filter;
+mod hook;
 mod house;
 mod list;
 mod model;
@@ -26,14 +29,16 @@ mod stay;
 
 pub use booking::{Booking, HeldPin, NewRoom};
 pub use fault::Fault;
+pub use hook::{HookFaults, IntegrationEvent};
 pub use model::{Permissions, StayState};
 
 use chrono::{DateTime, Utc};
-use portal_interface::{Clock, SecretString};
+use portal_interface::{Clock, Http, OpenGate, SecretString};
 use state::{Done, State};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
 
 /// Requests a token may make in 30 seconds, as at Mews.
 const RATE_LIMIT: u32 = 200;
@@ -80,6 +85,14 @@ pub struct FakeMews {
     shared: Arc<Shared>,
     /// Dropping it ends the server.
     _stop: oneshot::Sender<()>,
+    /// Sends webhooks.
+    messenger: JoinHandle<()>,
+}
+
+impl Drop for FakeMews {
+    fn drop(&mut self) {
+        self.messenger.abort();
+    }
 }
 
 /// What the server and its handle share.
@@ -88,6 +101,10 @@ struct Shared {
     client_token: SecretString,
     clock: Arc<dyn Clock>,
     rate_limit: Option<u32>,
+    /// For webhooks.
+    http: Http,
+    /// Wakes who sends them.
+    told: Notify,
 }
 
 impl std::fmt::Debug for Shared {
@@ -99,7 +116,12 @@ impl std::fmt::Debug for Shared {
 
 impl Shared {
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = act(&mut state);
+        if state.seal_messages() {
+            self.told.notify_one();
+        }
+        done
     }
 
     fn now(&self) -> DateTime<Utc> {
@@ -117,6 +139,8 @@ impl FakeMews {
             client_token: options.client_token,
             clock: options.clock,
             rate_limit: options.rate_limit,
+            http: Http::new(Arc::new(OpenGate)),
+            told: Notify::new(),
         });
         let (stop, stopped) = oneshot::channel::<()>();
         let app = control::routes()
@@ -127,10 +151,12 @@ impl FakeMews {
             let _ = stopped.await;
         });
         tokio::spawn(async move { serving.await });
+        let messenger = tokio::spawn(hook::run(shared.clone()));
         Ok(Self {
             url,
             shared,
             _stop: stop,
+            messenger,
         })
     }
 

@@ -9,6 +9,7 @@
 mod call;
 mod cursor;
 pub mod fake;
+mod hooks;
 mod pins;
 mod rooms;
 mod stays;
@@ -19,7 +20,7 @@ use async_trait::async_trait;
 use chrono::{Duration as Span, Utc};
 use portal_interface::{
     Account, AdapterError, App, AppCategory, Budget, Capabilities, Clock, Fetched, Field,
-    FieldKind, Http, Opens, PinStore, Pms, Pull, Pulled, Right, Room, SecretString, Trouble,
+    FieldKind, Hooks, Http, Opens, PinStore, Pms, Pull, Pulled, Right, Room, SecretString, Trouble,
     VendorId,
 };
 use std::sync::Arc;
@@ -54,7 +55,7 @@ pub static APP: App = App {
     capabilities: Capabilities {
         stores_pins: true,
         shows_pins: false,
-        hooks: false,
+        hooks: true,
         demo_account: false,
     },
     budget: Budget {
@@ -166,6 +167,10 @@ impl Pms for Mews {
     }
 
     fn pins(&self) -> Option<&dyn PinStore> {
+        Some(self)
+    }
+
+    fn hooks(&self) -> Option<&dyn Hooks> {
         Some(self)
     }
 }

@@ -5,6 +5,7 @@
 //! read says where, never what stood there.
 
 mod ask;
+mod hook;
 mod house;
 mod item;
 mod pin;
@@ -16,6 +17,7 @@ pub(crate) use ask::{
     DeleteTokens, Interval, LIST_LIMIT, List, NewToken, Paged, Permissions, TokenUpdate,
     UpdateTokens, seconds_from, seconds_until,
 };
+pub(crate) use hook::Told;
 pub(crate) use house::{Assignment, Category, Configuration, Resource, active_bookable};
 pub(crate) use item::{Bad, Page, items, only_item, root};
 pub(crate) use pin::Token;
@@ -48,10 +50,18 @@ fn said(answer: &Answer) -> Option<String> {
     (!message.is_empty()).then(|| message.chars().take(LONGEST_SAID).collect())
 }
 
+/// An identifier from a stranger: nothing but a GUID, as all of Mews's are.
+pub(crate) fn guid(text: &str) -> Option<VendorId> {
+    is_guid(text).then(|| id(text)).flatten()
+}
+
+fn is_guid(text: &str) -> bool {
+    text.len() == 36 && uuid::Uuid::try_parse(text).is_ok()
+}
+
 /// An identifier. Mews compares GUIDs without regard to case, the core compares bytes.
 pub(crate) fn id(text: &str) -> Option<VendorId> {
-    let is_guid = text.len() == 36 && uuid::Uuid::try_parse(text).is_ok();
-    VendorId::new(if is_guid {
+    VendorId::new(if is_guid(text) {
         text.to_ascii_lowercase()
     } else {
         text.to_owned()

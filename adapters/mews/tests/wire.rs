@@ -1,4 +1,4 @@
-//! Every example answer and what the adapter makes of it.
+//! Every example, answer or webhook, and what the adapter makes of it.
 //!
 //! A server answers each operation with the file told to it, and with empty lists otherwise.
 
@@ -13,7 +13,8 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use portal_domain::IntegrationId;
 use portal_interface::{
-    Account, Credentials, Http, OpenGate, Pms, StayPin, StayPins, SystemClock, VendorId,
+    Account, AdapterError, Credentials, Hint, Http, OpenGate, Pms, StayPin, StayPins, SystemClock,
+    VendorId,
 };
 use portal_mews::{Mews, Settings};
 use serde_json::{Value, json};
@@ -143,6 +144,201 @@ const TABLE: &[(&str, &[&str], Call, &str)] = &[
     ),
 ];
 
+/// What comes of each webhook: account, connection and what to look at.
+const WEBHOOKS: &[(&str, &[&str])] = &[
+    (
+        "webhook.general.json",
+        &[
+            r#"851df8c8-90f2-4c4a-8e01-a4fc46b25178 c8bee838-7fb1-4f4e-8fac-ac87008b2f90 Reservations([VendorId("bfee2c44-1f84-4326-a862-5289598f6e2d")])"#,
+            "851df8c8-90f2-4c4a-8e01-a4fc46b25178 c8bee838-7fb1-4f4e-8fac-ac87008b2f90 Rooms",
+        ],
+    ),
+    (
+        "webhook.integrationApiKeyCreated.composed.json",
+        &["- 9e5e84e9-974d-4f16-9662-ab2200f27cb1 Credentials"],
+    ),
+    (
+        "webhook.integrationCanceled.json",
+        &["- 3bb50576-79ea-48f8-8d07-ab25009fdfb2 Credentials"],
+    ),
+    (
+        "webhook.integrationCreated.json",
+        &["8865aa96-f62d-4f9b-a912-ab2100f60f42 9e5e84e9-974d-4f16-9662-ab2200f27cb1 Credentials"],
+    ),
+    (
+        "webhook.integrationDisabled.json",
+        &["- 9e5e84e9-974d-4f16-9662-ab2200f27cb1 Credentials"],
+    ),
+    (
+        "webhook.integrationEnabled.json",
+        &["- 9e5e84e9-974d-4f16-9662-ab2200f27cb1 Credentials"],
+    ),
+];
+
+/// What the adapter makes of a delivery.
+fn hints(body: &[u8]) -> Result<Vec<String>, AdapterError> {
+    let settings = Settings {
+        client_token: "client".into(),
+        client_name: "Portal 0.1.0".to_owned(),
+        api_url: "http://127.0.0.1:9".to_owned(),
+    };
+    let mews = Mews::new(
+        settings,
+        Http::new(Arc::new(OpenGate)),
+        Arc::new(SystemClock),
+    );
+    let id = |id: Option<VendorId>| id.map_or_else(|| "-".to_owned(), |id| id.to_string());
+    let tell = |hint: Hint| {
+        format!(
+            "{} {} {:?}",
+            id(hint.account),
+            id(hint.connection),
+            hint.look
+        )
+    };
+    let hints = mews.hooks().unwrap().read(body)?;
+    Ok(hints.into_iter().map(tell).collect())
+}
+
+fn unreadable() -> Result<Vec<String>, AdapterError> {
+    let at = "$".to_owned();
+    Err(AdapterError::Unreadable { at })
+}
+
+#[test]
+fn every_webhook_is_read_to_its_hints() {
+    for (file, expected) in WEBHOOKS {
+        let text = fs::read_to_string(Path::new(FOLDER).join(file)).unwrap();
+        assert_eq!(hints(text.as_bytes()).unwrap(), *expected, "{file}");
+        // Other members at every place, and every object backwards, change nothing.
+        let turned = turned(&serde_json::from_str(&text).unwrap());
+        assert_eq!(hints(turned.as_bytes()).unwrap(), *expected, "{file}");
+        // Without its end, or with anything after it, it is no JSON.
+        for broken in [&text[..text.trim_end().len() - 1], &format!("{text}x")] {
+            assert_eq!(hints(broken.as_bytes()), unreadable(), "{file}");
+        }
+    }
+}
+
+/// The same value with foreign members first and the others in reverse order.
+fn turned(value: &Value) -> String {
+    match value {
+        Value::Object(members) => {
+            let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
+            let mut parts = vec![
+                format!(r#""Entities": {deep}"#),
+                r#""Extra": {"Id": 7, "EnterpriseId": "x"}"#.to_owned(),
+            ];
+            for (name, value) in members.iter().rev() {
+                parts.push(format!("{}: {}", Value::from(name.as_str()), turned(value)));
+            }
+            format!("{{{}}}", parts.join(","))
+        }
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(turned).collect();
+            format!("[{}]", items.join(","))
+        }
+        other => other.to_string(),
+    }
+}
+
+const HOUSE: &str = "851df8c8-90f2-4c4a-8e01-a4fc46b25178";
+
+fn general(events: Value) -> Value {
+    json!({ "EnterpriseId": HOUSE, "Events": events })
+}
+
+fn event(name: &str, id: impl Into<Value>) -> Value {
+    let id: Value = id.into();
+    json!({ "Discriminator": name, "Value": { "Id": id } })
+}
+
+#[test]
+fn what_a_webhook_should_not_hold_gives_no_hint() {
+    let action = |name: &str, data: Value| json!({ "Action": name, "Data": data });
+    let order = "ServiceOrderUpdated";
+    let nothing: &[&str] = &[];
+    for body in [
+        json!(null),
+        json!([]),
+        json!("IntegrationDisabled"),
+        json!({}),
+        general(json!([])),
+        general(json!({ "0": event(order, HOUSE) })),
+        general(json!([7, null, [], {}, order])),
+        general(json!([
+            event("PriceUpdate", HOUSE),
+            event("MessageAdded", HOUSE)
+        ])),
+        general(json!([
+            event("ResourceBlockUpdated", HOUSE),
+            event("PaymentUpdated", HOUSE)
+        ])),
+        general(json!([
+            event("CustomerAdded", HOUSE),
+            event("CustomerUpdated", HOUSE)
+        ])),
+        general(json!([event(order, 7)])),
+        general(json!([event(order, "'; DROP TABLE hints")])),
+        general(json!([event(order, "851df8c890f24c4a8e01a4fc46b25178")])),
+        general(json!([event(order, "x".repeat(400_000))])),
+        json!({ "EnterpriseId": 7, "Events": [event(order, HOUSE)] }),
+        json!({ "Events": [event(order, HOUSE)] }),
+        action(
+            "IntegrationExploded",
+            json!({ "Integration": { "Id": HOUSE } }),
+        ),
+        action("IntegrationDisabled", json!({ "Integration": null })),
+        action("IntegrationDisabled", json!(null)),
+        action(
+            "IntegrationCreated",
+            json!({ "Integration": { "Id": HOUSE }, "Enterprise": {} }),
+        ),
+    ] {
+        let text = body.to_string();
+        assert_eq!(hints(text.as_bytes()).unwrap(), nothing, "{text:.200}");
+    }
+    for body in [
+        Vec::new(),
+        b"Token=abc".to_vec(),
+        vec![0xff; 1024 * 1024],
+        format!("{}1{}", "[".repeat(200_000), "]".repeat(200_000)).into_bytes(),
+        br#"{"EnterpriseId": "\ud800"}"#.to_vec(),
+    ] {
+        assert_eq!(hints(&body), unreadable());
+    }
+}
+
+#[test]
+fn one_bad_event_spoils_no_other_and_twice_the_same_is_once() {
+    let order = "ServiceOrderUpdated";
+    let upper = HOUSE.to_uppercase();
+    let mixed = general(json!([
+        event(order, 7),
+        event(order, upper),
+        event(order, HOUSE)
+    ]));
+    let expected = format!(r#"{HOUSE} - Reservations([VendorId("{HOUSE}")])"#);
+    assert_eq!(hints(mixed.to_string().as_bytes()).unwrap(), [expected]);
+}
+
+#[test]
+fn each_action_of_an_integration_asks_for_a_look_at_the_credentials() {
+    for action in [
+        "Enabled",
+        "Disabled",
+        "Canceled",
+        "Reinstated",
+        "Deleted",
+        "ApiKeyCreated",
+    ] {
+        let data = json!({ "Integration": { "Id": HOUSE }, "DeletedUtc": null });
+        let body = json!({ "Action": format!("Integration{action}"), "Data": data });
+        let expected = format!("- {HOUSE} Credentials");
+        assert_eq!(hints(body.to_string().as_bytes()).unwrap(), [expected]);
+    }
+}
+
 #[tokio::test]
 async fn every_example_is_read_to_its_outcome() {
     for (file, beside, call, expected) in TABLE {
@@ -161,7 +357,8 @@ fn every_example_has_its_row() {
     let files = files.map(|file| file.unwrap().file_name().into_string().unwrap());
     let files: BTreeSet<String> = files.filter(|file| file != "README.md").collect();
     let rows = TABLE.iter().map(|(file, ..)| (*file).to_owned());
-    assert_eq!(files, rows.collect());
+    let webhooks = WEBHOOKS.iter().map(|(file, _)| (*file).to_owned());
+    assert_eq!(files, rows.chain(webhooks).collect());
     let readme = fs::read_to_string(Path::new(FOLDER).join("README.md")).unwrap();
     for file in files {
         assert!(readme.contains(&format!("| `{file}` |")), "{file}");

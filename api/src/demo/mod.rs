@@ -95,6 +95,7 @@ async fn try_run(options: &Options) -> Result<(), Box<dyn Error>> {
             mews_client_token: Some(client_token),
             mews_client_name: format!("Portal {}", env!("CARGO_PKG_VERSION")),
             mews_api_url: mews.url().to_owned(),
+            mews_webhook_secrets: None,
             virtual_locks_url: Some(locks.url().to_owned()),
             demo_app: true,
         },

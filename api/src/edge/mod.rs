@@ -8,6 +8,7 @@ mod document;
 mod error;
 mod graphiql;
 mod health;
+mod hooks;
 mod http;
 mod measure;
 mod operation;
@@ -16,6 +17,7 @@ mod socket;
 
 pub use document::Limits;
 pub use error::{ApiError, ErrorCode};
+pub use hooks::{HookSecretError, HookSecrets};
 
 use crate::auth::{self, Credential, Viewer, authenticate};
 use crate::graphql::{PortalSchema, schema};
@@ -49,6 +51,7 @@ pub struct App {
     /// Wrong keys, ten a minute for each address and beginning of a key.
     guesses: Arc<Budget<(IpAddr, String)>>,
     places: Places,
+    hooks: Arc<hooks::Desk>,
     started: Instant,
 }
 
@@ -72,8 +75,17 @@ impl App {
             points: Arc::new(Budget::new(Duration::from_millis(20), 1_000)),
             guesses: Arc::new(Budget::new(Duration::from_secs(6), 10)),
             places: Places::default(),
+            hooks: hooks::Desk::new(HookSecrets::default()),
             started: Instant::now(),
         }
+    }
+
+    /// Takes what vendors deliver to addresses with these secrets. Without any, that address is not
+    /// there.
+    #[must_use]
+    pub fn with_hooks(mut self, secrets: HookSecrets) -> Self {
+        self.hooks = hooks::Desk::new(secrets);
+        self
     }
 
     /// Finds out who is calling. Who guesses keys is turned away before the database is asked.
@@ -111,6 +123,10 @@ pub fn router(app: App) -> Router {
         .route("/auth/sign-in", get(auth::form).post(auth::sign_in))
         .route("/auth/sign-out", post(auth::sign_out))
         .route("/auth/confirm", post(auth::confirm))
+        .route(
+            "/hooks/{app}/{secret}",
+            post(hooks::take).fallback(hooks::nothing),
+        )
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .layer(axum::extract::DefaultBodyLimit::max(Limits::ADMIN.body))

@@ -111,6 +111,8 @@ CREATE TABLE integrations (
   status_since timestamptz NOT NULL,
   account_key text,
   account_name text,
+  -- The app's identifier of our connection to the account, learned from its webhooks: some name nothing else.
+  connection_key text,
   refusals integer NOT NULL DEFAULT 0,
   last_refused_at timestamptz,
   last_validated_at timestamptz,
@@ -130,6 +132,8 @@ CREATE UNIQUE INDEX integrations_one_app ON integrations (property_id, app)
   WHERE status <> 'DISCONNECTED';
 CREATE UNIQUE INDEX integrations_one_pms ON integrations (property_id)
   WHERE status <> 'DISCONNECTED' AND category = 'PMS';
+CREATE INDEX integrations_by_connection ON integrations (app, connection_key)
+  WHERE status <> 'DISCONNECTED' AND connection_key IS NOT NULL;
 CREATE INDEX integrations_due_validation ON integrations (next_validation_at)
   WHERE status <> 'DISCONNECTED';
 CREATE INDEX integrations_due_sync ON integrations (next_sync_at) WHERE status = 'CONNECTED';
@@ -179,6 +183,17 @@ CREATE TABLE sync_cursors (
   window_to timestamptz,
   started_at timestamptz NOT NULL,
   PRIMARY KEY (integration_id, stream),
+  FOREIGN KEY (property_id, integration_id) REFERENCES integrations (property_id, id)
+);
+
+-- Reservations the PMS told to look at again.
+CREATE TABLE hints (
+  id uuid PRIMARY KEY,
+  property_id uuid NOT NULL,
+  integration_id uuid NOT NULL,
+  external_id text NOT NULL,
+  created_at timestamptz NOT NULL,
+  UNIQUE (integration_id, external_id),
   FOREIGN KEY (property_id, integration_id) REFERENCES integrations (property_id, id)
 );
 

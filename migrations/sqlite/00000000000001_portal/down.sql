@@ -14,6 +14,7 @@ DROP TABLE devices;
 DROP TABLE room_mappings;
 DROP TABLE spaces;
 DROP TABLE rooms;
+DROP TABLE hints;
 DROP TABLE sync_cursors;
 DROP TABLE validation_attempts;
 DROP TABLE credentials;

@@ -109,6 +109,8 @@ CREATE TABLE integrations (
   status_since BIGINT NOT NULL,
   account_key TEXT,
   account_name TEXT,
+  -- The app's identifier of our connection to the account, learned from its webhooks: some name nothing else.
+  connection_key TEXT,
   refusals INTEGER NOT NULL DEFAULT 0,
   last_refused_at BIGINT,
   last_validated_at BIGINT,
@@ -128,6 +130,8 @@ CREATE UNIQUE INDEX integrations_one_app ON integrations (property_id, app)
   WHERE status <> 'DISCONNECTED';
 CREATE UNIQUE INDEX integrations_one_pms ON integrations (property_id)
   WHERE status <> 'DISCONNECTED' AND category = 'PMS';
+CREATE INDEX integrations_by_connection ON integrations (app, connection_key)
+  WHERE status <> 'DISCONNECTED' AND connection_key IS NOT NULL;
 CREATE INDEX integrations_due_validation ON integrations (next_validation_at)
   WHERE status <> 'DISCONNECTED';
 CREATE INDEX integrations_due_sync ON integrations (next_sync_at) WHERE status = 'CONNECTED';
@@ -177,6 +181,17 @@ CREATE TABLE sync_cursors (
   window_to BIGINT,
   started_at BIGINT NOT NULL,
   PRIMARY KEY (integration_id, stream),
+  FOREIGN KEY (property_id, integration_id) REFERENCES integrations (property_id, id)
+);
+
+-- Reservations the PMS told to look at again.
+CREATE TABLE hints (
+  id BLOB PRIMARY KEY NOT NULL,
+  property_id BLOB NOT NULL,
+  integration_id BLOB NOT NULL,
+  external_id TEXT NOT NULL,
+  created_at BIGINT NOT NULL,
+  UNIQUE (integration_id, external_id),
   FOREIGN KEY (property_id, integration_id) REFERENCES integrations (property_id, id)
 );
 

@@ -17,7 +17,10 @@ const LONGEST_FAULT: usize = 300;
 pub(super) static CONTRACT: LazyLock<Contract> = LazyLock::new(Contract::load);
 
 /// Every operation by its path after [`BASE`].
-pub(super) struct Contract(BTreeMap<String, Operation>);
+pub(super) struct Contract {
+    operations: BTreeMap<String, Operation>,
+    webhook: Validator,
+}
 
 /// What an operation accepts and answers.
 pub(super) struct Operation {
@@ -50,12 +53,23 @@ impl Contract {
                 },
             ))
         });
-        Self(operations.collect())
+        let operations = operations.collect();
+        let kinds = ["GeneralWebhook", "IntegrationWebhook"];
+        let kinds = kinds.map(|kind| json!({ "$ref": format!("#/components/schemas/{kind}") }));
+        Self {
+            operations,
+            webhook: compile(&components, &json!({ "oneOf": kinds })),
+        }
     }
 
     /// The operation at a path, which must be written exactly so.
     pub(super) fn at(&self, path: &str) -> Option<&Operation> {
-        self.0.get(path.strip_prefix(BASE)?)
+        self.operations.get(path.strip_prefix(BASE)?)
+    }
+
+    /// What is wrong with a webhook of ours.
+    pub(super) fn webhook_faults(&self, body: &Value) -> Vec<String> {
+        told(&self.webhook, body)
     }
 }
 

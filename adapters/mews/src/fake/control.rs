@@ -4,6 +4,7 @@
 use super::Shared;
 use super::booking::{Booking, NewRoom};
 use super::fault::Fault;
+use super::hook::{HookFaults, IntegrationEvent};
 use super::model::StayState;
 use super::server::operation_name;
 use super::state::{Done, Missing, State as Memory};
@@ -146,6 +147,16 @@ enum Command {
         times: u32,
     },
     ClearFaults {},
+    SetWebhook {
+        url: Option<String>,
+    },
+    SetWebhookFaults {
+        faults: HookFaults,
+    },
+    IntegrationEvent {
+        enterprise: String,
+        event: IntegrationEvent,
+    },
 }
 
 fn once() -> u32 {
@@ -323,6 +334,17 @@ impl Memory {
             Command::AllowPins { enterprise, allow } => {
                 self.enterprise(&enterprise)?.allows_pins = allow;
                 done(Ok(()))
+            }
+            Command::SetWebhook { url } => {
+                self.set_webhook(url);
+                done(Ok(()))
+            }
+            Command::SetWebhookFaults { faults } => {
+                self.set_webhook_faults(faults);
+                done(Ok(()))
+            }
+            Command::IntegrationEvent { enterprise, event } => {
+                done(self.integration_event(&enterprise, event))
             }
             _ => Err(Missing("command")),
         }

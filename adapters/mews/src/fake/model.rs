@@ -14,6 +14,10 @@ pub(super) struct Enterprise {
     pub(super) created: DateTime<Utc>,
     /// Whether our application may read and store PINs in it.
     pub(super) allows_pins: bool,
+    /// Our integration with it, as Mews numbers it.
+    pub(super) integration: String,
+    /// Whether that is switched on: if not, its tokens are refused.
+    pub(super) is_connected: bool,
     pub(super) stay_service: String,
     pub(super) parking_service: String,
 }

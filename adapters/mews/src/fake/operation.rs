@@ -136,6 +136,9 @@ impl State {
             });
         }
         let answered: Vec<Value> = added.iter().map(answer::pin).collect();
+        for pin in &added {
+            self.tell(&pin.enterprise, "ServiceOrderUpdated", &pin.reservation);
+        }
         self.pins.extend(added);
         Ok(json!({ "ResourceAccessTokens": answered }))
     }
@@ -154,6 +157,8 @@ impl State {
             pin.permissions = permissions(&item["Permissions"], pin.permissions);
             pin.updated = caller.now.trunc_subsecs(0);
             answered.push(answer::pin(pin));
+            let (enterprise, stay) = (pin.enterprise.clone(), pin.reservation.clone());
+            self.tell(&enterprise, "ServiceOrderUpdated", &stay);
         }
         Ok(json!({ "ResourceAccessTokens": answered }))
     }
@@ -168,6 +173,9 @@ impl State {
         for index in found? {
             self.pins[index].is_active = false;
             self.pins[index].updated = caller.now.trunc_subsecs(0);
+            let pin = &self.pins[index];
+            let (enterprise, stay) = (pin.enterprise.clone(), pin.reservation.clone());
+            self.tell(&enterprise, "ServiceOrderUpdated", &stay);
         }
         Ok(json!({}))
     }

@@ -3,6 +3,7 @@
 use super::Shared;
 use super::contract::{BASE, CONTRACT, Operation};
 use super::fault::Fault;
+use super::model::{AccessToken, Enterprise};
 use super::operation::{Caller, Problem, is_granted};
 use super::state::{State, new_id};
 use axum::body::{Body, Bytes};
@@ -98,7 +99,8 @@ impl Shared {
         let refusal = |Problem(status, message)| Outcome::Refusal(status, message.to_owned());
         let token = body["AccessToken"].as_str().unwrap_or_default();
         let is_client = body["ClientToken"] == self.client_token.expose_secret();
-        let Some(opens) = state.access_tokens.get(token).filter(|_| is_client) else {
+        let opens = state.access_tokens.get(token).filter(|_| is_client);
+        let Some(opens) = opens.filter(|opens| state.is_on(opens)) else {
             return refusal(Problem::TOKEN);
         };
         let caller = Caller::new(opens, self.now());
@@ -122,6 +124,12 @@ impl Shared {
 }
 
 impl State {
+    /// Whether our integration with what a token opens is switched on.
+    fn is_on(&self, token: &AccessToken) -> bool {
+        let off = |at: &&Enterprise| !at.is_connected && token.enterprises.contains(&at.id);
+        token.is_portfolio || !self.enterprises.iter().any(|at| off(&at))
+    }
+
     /// Counts a request; answers the seconds to wait if it is one too many.
     fn use_up(&mut self, token: &str, limit: Option<u32>) -> Option<u64> {
         let limit = usize::try_from(limit?).unwrap_or(usize::MAX);

@@ -2,12 +2,13 @@
 
 use super::booking::NewRoom;
 use super::fault::Faults;
+use super::hook::{IntegrationEvent, Outbox};
 use super::model::{
     AccessToken, Assignment, Category, Companionship, Customer, Enterprise, Reservation, Resource,
     Service, StoredPin,
 };
 use chrono::{DateTime, SubsecRound, Utc};
-use portal_interface::SecretString;
+use portal_interface::{ExposeSecret, SecretString};
 use std::collections::{BTreeMap, VecDeque};
 use tokio::time::Instant;
 
@@ -31,6 +32,7 @@ pub(super) struct State {
     pub(super) companionships: Vec<Companionship>,
     pub(super) pins: Vec<StoredPin>,
     pub(super) faults: Faults,
+    pub(super) outbox: Outbox,
     /// Requests so far, by operation.
     pub(super) calls: BTreeMap<String, u32>,
     /// Requests that broke the contract.
@@ -71,6 +73,8 @@ impl State {
             zone: zone.to_owned(),
             created: now.trunc_subsecs(0),
             allows_pins: true,
+            integration: new_id(),
+            is_connected: true,
             stay_service,
             parking_service,
         });
@@ -135,7 +139,10 @@ impl State {
     pub(super) fn regenerate_token(&mut self, enterprise: &str) -> Done<SecretString> {
         self.revoke_tokens(enterprise)?;
         let id = self.enterprise_id(enterprise)?;
-        self.add_access_token(&[&id], false, None)
+        let token = self.add_access_token(&[&id], false, None)?;
+        let told = Some(token.expose_secret());
+        self.tell_integration(&id, IntegrationEvent::ApiKeyCreated, told)?;
+        Ok(token)
     }
 
     /// The category of that type in a property, made when it is the first of its type.
@@ -187,6 +194,7 @@ impl State {
         };
         let id = resource.id.clone();
         self.resources.push(resource);
+        self.tell(enterprise, "ResourceUpdated", &id);
         if let Some(kind) = &room.category {
             let category = self.category(enterprise, kind)?;
             self.assignments.push(Assignment {
@@ -222,6 +230,8 @@ impl State {
         if let Some(resource) = self.resources.iter_mut().find(|resource| resource.id == id) {
             change(resource);
             resource.updated = now.trunc_subsecs(0);
+            let enterprise = resource.enterprise.clone();
+            self.tell(&enterprise, "ResourceUpdated", &id);
         }
         Ok(())
     }

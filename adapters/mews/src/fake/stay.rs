@@ -71,6 +71,7 @@ impl State {
         reservation.enter(booking.state, now);
         let id = reservation.id.clone();
         self.reservations.push(reservation);
+        self.tell(enterprise, "ServiceOrderUpdated", &id);
         if let Some(guest) = guest {
             self.add_companionship(&id, guest)?;
         }
@@ -90,6 +91,9 @@ impl State {
         };
         let id = customer.id.clone();
         self.customers.push(customer);
+        // A new customer raises both.
+        self.tell(enterprise, "CustomerAdded", &id);
+        self.tell(enterprise, "CustomerUpdated", &id);
         id
     }
 
@@ -144,6 +148,8 @@ impl State {
         let reservation = self.reservation(reservation)?;
         change(reservation);
         reservation.updated = now.trunc_subsecs(0);
+        let (id, enterprise) = (reservation.id.clone(), reservation.enterprise.clone());
+        self.tell(&enterprise, "ServiceOrderUpdated", &id);
         Ok(())
     }
 
@@ -183,6 +189,8 @@ impl State {
         let guest = guest.ok_or(Missing("guest"))?;
         (guest.first_name, guest.last_name) = split_name(name);
         guest.updated = now.trunc_subsecs(0);
+        let (guest, enterprise) = (guest.id.clone(), guest.enterprise.clone());
+        self.tell(&enterprise, "CustomerUpdated", &guest);
         // Mews says that any change updates the reservation; whether this is one is not known.
         self.change_stay(reservation, now, |_| {})
     }

@@ -217,6 +217,14 @@ async fn a_house_can_be_run_from_outside() {
     assert_eq!(stranger.ask("configuration/get", json!({})).await, 500);
     command("clear-faults", json!({})).await;
     assert_eq!(stranger.ask("configuration/get", json!({})).await, 200);
+    command("set-webhook", json!({ "url": "http://127.0.0.1:9/" })).await;
+    command(
+        "set-webhook-faults",
+        json!({ "faults": { "hold": true, "copies": 2 } }),
+    )
+    .await;
+    let off = json!({ "enterprise": "Inn", "event": "disabled" });
+    command("integration-event", off).await;
     let (_, calls) = stranger.get("/control/calls").await;
     assert_eq!(calls, json!({ "configuration/get": 2 }));
     let (_, refused) = stranger.get("/control/refused").await;

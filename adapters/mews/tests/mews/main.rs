@@ -12,3 +12,4 @@ mod pins;
 mod reading;
 mod secrets;
 mod support;
+mod webhooks;
