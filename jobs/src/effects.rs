@@ -153,6 +153,7 @@ fn change(row: &mut DevicePin, wish: Option<(Window, DateTime<Utc>)>, now: DateT
         }
     }
     row.generation += 1;
+    row.wanted_since = now.into();
     row.attempts = 0;
     row.last_error = None;
     if row.status == S::Removed {
@@ -268,6 +269,7 @@ async fn desire_in_pms(
                 return Ok(false);
             }
             push.generation += 1;
+            push.wanted_since = now.into();
             push.attempts = 0;
             push.last_error = None;
             push.error_said = None;
@@ -304,6 +306,7 @@ fn set(push: &mut PinPush, wish: &CopyWish, now: DateTime<Utc>) {
     push.desired_until = Some(wish.window.until.into());
     push.common_doors = wish.common_doors;
     push.status = PinPushStatus::Waiting;
+    push.wanted_since = now.into();
     push.attempts = 0;
     push.last_error = None;
     push.error_said = None;
@@ -333,6 +336,7 @@ fn new_push(
         verified_at: None,
         generation: 1,
         done_generation: 0,
+        wanted_since: now.into(),
         lease: None,
         lease_until: None,
         next_attempt_at: None,

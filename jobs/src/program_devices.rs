@@ -29,12 +29,12 @@ pub struct ProgramDevices {
 }
 
 /// How long a lock may take to confirm what it accepted.
-const READ_BACK_WITHIN: Duration = Duration::minutes(10);
+pub const READ_BACK_WITHIN: Duration = Duration::minutes(10);
 /// How often a lock that accepted is read until it confirms.
 const READ_BACK_EVERY: Duration = Duration::seconds(30);
 
 /// Problem: a lock refused a PIN for good.
-const BLOCKED: &str = "device_pin.blocked";
+pub(crate) const BLOCKED: &str = "device_pin.blocked";
 
 impl Job for ProgramDevices {
     const KIND: &'static str = "program-devices";
@@ -185,7 +185,7 @@ impl ProgramDevices {
             }
             device_pin::save(&mut tx, &done).await?;
             events.extend(told(&row, &done));
-            self.note_problem(&mut tx, &done, now).await?;
+            events.extend(self.note_problem(&mut tx, &done, now).await?);
             pins.push(done.pin_id);
         }
         self.note_connectivity(&mut tx, &device, answer, &mut events, now)
@@ -208,7 +208,7 @@ impl ProgramDevices {
         tx: &mut Tx,
         row: &DevicePin,
         now: DateTime<Utc>,
-    ) -> Result<(), DbError> {
+    ) -> Result<Option<NewEvent>, DbError> {
         let subject = row.id.to_string();
         match row.status {
             DevicePinStatus::Blocked => {
@@ -219,14 +219,13 @@ impl ProgramDevices {
                     detail: row.last_error.map_or("", EffectError::as_str),
                     critical: true,
                 };
-                problem::raise(tx, self.property, &new, now).await?;
+                Ok(problem::raise(tx, self.property, &new, now).await?)
             }
             DevicePinStatus::Set | DevicePinStatus::Removed => {
-                problem::resolve(tx, self.property, BLOCKED, &subject, now).await?;
+                Ok(problem::resolve(tx, self.property, BLOCKED, &subject, now).await?)
             }
-            _ => {}
+            _ => Ok(None),
         }
-        Ok(())
     }
 
     async fn note_connectivity(

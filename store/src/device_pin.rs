@@ -1,7 +1,7 @@
 //! PINs on devices: what each lock shall hold, and what it has confirmed.
 
 use crate::conn::{Conn, on};
-use crate::schema::{device_pins, devices};
+use crate::schema::device_pins;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -46,6 +46,8 @@ pub struct DevicePin {
     pub generation: i32,
     /// The generation that is done.
     pub done_generation: i32,
+    /// When what it shall be last changed.
+    pub wanted_since: Timestamp,
     /// Who works on it.
     pub lease: Option<AnyId>,
     /// Until when.
@@ -88,6 +90,7 @@ impl DevicePin {
             code_matches: None,
             generation: 1,
             done_generation: 0,
+            wanted_since: now.into(),
             lease: None,
             lease_until: None,
             next_attempt_at: Some(due.into()),
@@ -212,27 +215,5 @@ pub async fn lease(
         ))
         .execute(c)
         .await
-    })
-}
-
-/// Devices with work that is due, over all properties, and the time it fell due.
-pub async fn due(
-    conn: &mut Conn,
-    now: DateTime<Utc>,
-    limit: i64,
-) -> QueryResult<Vec<(PropertyId, DeviceId)>> {
-    on!(conn, c => {
-        device_pins::table
-            .inner_join(devices::table.on(devices::id.eq(device_pins::device_id)))
-            .filter(device_pins::done_generation.lt(device_pins::generation))
-            .filter(device_pins::next_attempt_at.le(Timestamp(now)))
-            .filter(
-                device_pins::lease_until.is_null().or(device_pins::lease_until.le(Timestamp(now))),
-            )
-            .select((device_pins::property_id, device_pins::device_id))
-            .distinct()
-            .limit(limit)
-            .load(c)
-            .await
     })
 }
