@@ -365,10 +365,17 @@ pub(crate) fn again_at(
     asked.map_or(own, |pause| own.max(env.now() + pause))
 }
 
-/// What an adapter's error means for an effect.
-pub(crate) fn effect_error(error: &portal_interface::AdapterError) -> EffectError {
+/// What an adapter's error means for an effect. A pause after silence keeps the reason it was made
+/// for: nobody asked to slow down.
+pub(crate) fn effect_error(
+    error: &portal_interface::AdapterError,
+    before: Option<EffectError>,
+) -> EffectError {
     use portal_interface::AdapterError as E;
     match error {
+        E::RateLimited { .. } if before == Some(EffectError::Unreachable) => {
+            EffectError::Unreachable
+        }
         E::Unauthorized => EffectError::Unauthorized,
         E::Declined { .. } => EffectError::Declined,
         E::RateLimited { .. } => EffectError::RateLimited,

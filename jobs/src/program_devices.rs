@@ -419,7 +419,7 @@ fn retry(env: &Env, row: &mut DevicePin, now: DateTime<Utc>, asked: Option<std::
 fn trouble(env: &Env, row: &mut DevicePin, error: &AdapterError, now: DateTime<Utc>) {
     row.last_error = Some(match error {
         AdapterError::Unreachable(Trouble::Status(503)) => EffectError::DeviceOffline,
-        other => effects::effect_error(other),
+        other => effects::effect_error(other, row.last_error),
     });
     match error {
         AdapterError::Declined { .. } if row.desired().is_some() => {

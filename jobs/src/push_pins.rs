@@ -265,7 +265,7 @@ fn settle(env: &Env, row: &mut PinPush, answer: &Result<Stored, AdapterError>, n
         row.verified_at = Some(now.into());
         return;
     };
-    row.last_error = Some(effects::effect_error(error));
+    row.last_error = Some(effects::effect_error(error, row.last_error));
     let asked = match error {
         AdapterError::Declined { said } => {
             row.outcome_unknown = false;
