@@ -1,15 +1,11 @@
 //! Nobody unauthenticated sees anything; not yours looks like not there; secrets stay where they are.
 
 use crate::harness::{CLIENT_TOKEN, Caller, PASSWORD, Portal, shown};
-use futures_util::{SinkExt, StreamExt};
 use portal::admin::create_key;
 use portal_domain::{Permission, Role};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tracing_subscriber::fmt::MakeWriter;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -261,45 +257,12 @@ async fn names_of_guests_are_for_the_desk() {
 async fn property_events_replay_and_then_follow() {
     let portal = Portal::start().await;
     let hotel = portal.hotel("Aurora").await.with_mews().await;
-    let (_, cookie) = hotel.owner.credential.clone().unwrap();
-    let mut request = format!("ws://{}/graphql", portal.address)
-        .into_client_request()
-        .unwrap();
-    let headers = request.headers_mut();
-    headers.insert("cookie", cookie.parse().unwrap());
-    headers.insert(
-        "sec-websocket-protocol",
-        "graphql-transport-ws".parse().unwrap(),
-    );
-    headers.insert(
-        "origin",
-        format!("http://{}", portal.address).parse().unwrap(),
-    );
-    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
-    let say = |value: Value| Message::Text(value.to_string().into());
-    socket
-        .send(say(json!({ "type": "connection_init" })))
-        .await
-        .unwrap();
-    let hear = async |socket: &mut tokio_tungstenite::WebSocketStream<_>| -> Value {
-        let message = tokio::time::timeout(Duration::from_secs(10), socket.next()).await;
-        match message.expect("an answer in time").unwrap().unwrap() {
-            Message::Text(text) => serde_json::from_str(&text).unwrap(),
-            other => panic!("{other:?}"),
-        }
-    };
-    assert_eq!(hear(&mut socket).await, json!({ "type": "connection_ack" }));
+    let mut socket = hotel.owner.socket().await;
     let query = "subscription($id: ID!) { propertyEvents(property: $id, after: 0,
         kinds: [INTEGRATION_CONNECTED, RESERVATION_WITHHELD]) { seq kind actor { kind name }
         subject { ... on Reservation { number withheld { code } } ... on Integration { status } } } }";
-    let payload = json!({ "query": query, "variables": { "id": hotel.id } });
-    socket
-        .send(say(
-            json!({ "type": "subscribe", "id": "1", "payload": payload }),
-        ))
-        .await
-        .unwrap();
-    let replayed = hear(&mut socket).await["payload"]["data"]["propertyEvents"].take();
+    socket.ask(query, json!({ "id": hotel.id })).await;
+    let replayed = socket.data().await["propertyEvents"].take();
     assert_eq!(replayed["kind"], json!("INTEGRATION_CONNECTED"));
     assert_eq!(
         replayed["actor"],
@@ -308,7 +271,7 @@ async fn property_events_replay_and_then_follow() {
     assert_eq!(replayed["subject"]["status"], json!("CONNECTED"));
     hotel.book("31", Some("101"));
     portal.next_look().await;
-    let followed = hear(&mut socket).await["payload"]["data"]["propertyEvents"].take();
+    let followed = socket.data().await["propertyEvents"].take();
     assert_eq!(followed["kind"], json!("RESERVATION_WITHHELD"));
     assert_eq!(
         followed["subject"],
@@ -316,26 +279,13 @@ async fn property_events_replay_and_then_follow() {
     );
     assert!(followed["seq"].as_i64() > replayed["seq"].as_i64());
     // Queries run over the socket too.
-    let payload = json!({ "query": "{ viewer { name } }" });
-    socket
-        .send(say(
-            json!({ "type": "subscribe", "id": "2", "payload": payload }),
-        ))
-        .await
-        .unwrap();
-    let next = hear(&mut socket).await;
+    socket.ask("{ viewer { name } }", json!({})).await;
+    let next = socket.data().await;
+    assert_eq!(next["viewer"]["name"], json!("Olive Owner"));
     assert_eq!(
-        next["payload"]["data"]["viewer"]["name"],
-        json!("Olive Owner")
-    );
-    assert_eq!(
-        hear(&mut socket).await,
+        socket.hear().await,
         json!({ "type": "complete", "id": "2" })
     );
-    socket
-        .send(say(json!({ "type": "complete", "id": "1" })))
-        .await
-        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

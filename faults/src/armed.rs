@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
 /// What happens to a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,7 @@ pub struct Plan {
     twist: Option<(String, u32, Twist)>,
     met: Arc<AtomicU32>,
     seen: Arc<Mutex<Vec<&'static str>>>,
+    hurry: Option<Duration>,
 }
 
 impl Plan {
@@ -36,6 +38,14 @@ impl Plan {
     pub fn twist(place: &str, nth: u32, twist: Twist) -> Self {
         Self {
             twist: Some((place.to_owned(), nth, twist)),
+            ..Self::default()
+        }
+    }
+
+    /// Nothing happens, and no answer is waited for longer than this.
+    pub fn hurry(most: Duration) -> Self {
+        Self {
+            hurry: Some(most),
             ..Self::default()
         }
     }
@@ -108,6 +118,11 @@ fn obey(order: &str, place: &str) -> Option<Signal> {
     }
     met.1 += 1;
     (met.1 == nth).then_some(signal)
+}
+
+pub(crate) fn patience(usual: Duration) -> Duration {
+    let hurry = PLAN.try_with(|plan| plan.hurry).ok().flatten();
+    hurry.map_or(usual, |most| most.min(usual))
 }
 
 fn meet(place: &'static str) -> Option<Twist> {

@@ -36,6 +36,15 @@ pub fn point(place: &'static str) {
     let _ = place;
 }
 
+/// How long to wait for an answer: as said, unless a test is in a hurry.
+#[cfg_attr(not(feature = "armed"), inline(always), expect(clippy::inline_always))]
+pub fn patience(usual: std::time::Duration) -> std::time::Duration {
+    #[cfg(feature = "armed")]
+    return armed::patience(usual);
+    #[cfg(not(feature = "armed"))]
+    usual
+}
+
 /// Something that can be done once only, such as a commit: a place before it and one after it, and a
 /// test may let it fail undone, or done.
 pub async fn once<T, E>(

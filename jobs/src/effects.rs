@@ -21,6 +21,9 @@ use std::collections::BTreeMap;
 pub(crate) const LEASE: Duration = Duration::seconds(30);
 /// The call ends this long before the lease does.
 pub(crate) const DEADLINE: std::time::Duration = std::time::Duration::from_secs(25);
+/// After a try that ended without an answer, a call may still be on its way: it is looked at once
+/// more after this time, when it has arrived or never will.
+pub(crate) const LOOK_AGAIN: Duration = Duration::seconds(60);
 /// How long the PMS keeps a copy at most while locks still have to forget the code.
 const REMOVAL_PATIENCE: Duration = Duration::minutes(15);
 

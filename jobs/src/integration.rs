@@ -202,7 +202,7 @@ pub async fn connect(
     let id = IntegrationId::new();
     let account = account::account(id, credentials, None);
     let verdict = ask(env, slug, &account).await;
-    let mut tx = env.db.begin().await?;
+    let mut tx = env.db.begin_in(property).await?;
     let found = match &verdict {
         Verdict::Valid(found) => Some(found),
         Verdict::None => None,
@@ -340,7 +340,7 @@ pub async fn reconnect(
     }
     let account = account::account(id, credentials, row.account_key.clone());
     let verdict = ask(env, &row.app, &account).await;
-    let mut tx = env.db.begin().await?;
+    let mut tx = env.db.begin_in(property).await?;
     let Some(mut row) = integration::lock(&mut tx, property, id).await? else {
         return Ok(Err(vec![Refusal::NotConnected]));
     };
@@ -447,7 +447,7 @@ pub async fn disconnect(
     id: IntegrationId,
 ) -> Result<Result<(), Refusal>, DbError> {
     let now = env.now();
-    let mut tx = env.db.begin().await?;
+    let mut tx = env.db.begin_in(property).await?;
     let Some(mut row) = integration::lock(&mut tx, property, id).await? else {
         return Ok(Err(Refusal::NotConnected));
     };

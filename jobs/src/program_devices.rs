@@ -1,6 +1,6 @@
 //! Makes one device hold exactly the PINs it shall hold.
 
-use crate::effects::{self, DEADLINE, LEASE};
+use crate::effects::{self, DEADLINE, LEASE, LOOK_AGAIN};
 use crate::job::{Job, JobError, enqueue};
 use crate::{Env, PushPins, account, validate_integration};
 use chrono::{DateTime, Duration, Utc};
@@ -85,7 +85,7 @@ fn mark(pin: PinId) -> String {
 impl ProgramDevices {
     async fn lease(&self, env: &Env) -> Result<Option<Leased>, DbError> {
         let now = env.now();
-        let mut tx = env.db.begin().await?;
+        let mut tx = env.db.begin_in(self.property).await?;
         let Some(device) = device::lock(&mut tx, self.property, self.device).await? else {
             return Ok(None);
         };
@@ -159,7 +159,7 @@ impl ProgramDevices {
         answer: &Result<Vec<HeldCode>, AdapterError>,
     ) -> Result<(), DbError> {
         let now = env.now();
-        let mut tx = env.db.begin().await?;
+        let mut tx = env.db.begin_in(self.property).await?;
         let Some(device) = device::lock(&mut tx, self.property, self.device).await? else {
             return Ok(());
         };
@@ -180,6 +180,11 @@ impl ProgramDevices {
             done.lease_until = None;
             if row.generation == was.generation {
                 settle(env, &device, &mut done, answer, now);
+                if was.outcome_unknown && done.done_generation == done.generation {
+                    done.generation += 1;
+                    done.attempts = 0;
+                    done.next_attempt_at = Some((now + LOOK_AGAIN).into());
+                }
             } else {
                 done.next_attempt_at = Some(now.into());
             }

@@ -1,6 +1,6 @@
 //! Makes the PMS hold exactly the PIN of one reservation, or none.
 
-use crate::effects::{self, DEADLINE, LEASE};
+use crate::effects::{self, DEADLINE, LEASE, LOOK_AGAIN};
 use crate::job::{Job, JobError, enqueue_at};
 use crate::{Env, account, validate_integration};
 use chrono::{DateTime, Duration, Utc};
@@ -73,7 +73,7 @@ struct Leased {
 impl PushPins {
     async fn lease(&self, env: &Env) -> Result<Option<Leased>, DbError> {
         let now = env.now();
-        let mut tx = env.db.begin().await?;
+        let mut tx = env.db.begin_in(self.property).await?;
         let Some(row) = pin_push::lock(&mut tx, self.property, self.reservation).await? else {
             return Ok(None);
         };
@@ -185,7 +185,7 @@ impl PushPins {
         answer: &Result<Stored, AdapterError>,
     ) -> Result<(), DbError> {
         let now = env.now();
-        let mut tx = env.db.begin().await?;
+        let mut tx = env.db.begin_in(self.property).await?;
         let Some(row) = pin_push::lock(&mut tx, self.property, self.reservation).await? else {
             return Ok(());
         };
@@ -202,6 +202,11 @@ impl PushPins {
         }
         if row.generation == leased.row.generation {
             settle(env, &mut done, answer, now);
+            if leased.row.outcome_unknown && done.done_generation == done.generation {
+                done.generation += 1;
+                done.attempts = 0;
+                done.next_attempt_at = Some((now + LOOK_AGAIN).into());
+            }
         } else {
             done.next_attempt_at = Some(now.into());
         }

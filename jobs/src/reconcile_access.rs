@@ -49,9 +49,7 @@ impl Job for ReconcileAccess {
 impl ReconcileAccess {
     async fn decide(&self, env: &Env) -> Result<(), JobError> {
         let now = env.now();
-        let mut tx = env.db.begin().await?;
-        // PINs of a house are chosen one after the other.
-        property::lock(&mut tx, self.property).await?;
+        let mut tx = env.db.begin_in(self.property).await?;
         let Some(property) = property::by_id(&mut tx, self.property).await? else {
             return Ok(());
         };

@@ -56,7 +56,7 @@ impl SyncDevices {
         told: Result<Vec<portal_interface::Device>, AdapterError>,
     ) -> Result<(), DbError> {
         let now = env.now();
-        let mut tx = env.db.begin().await?;
+        let mut tx = env.db.begin_in(self.property).await?;
         let found = integration::lock(&mut tx, self.property, self.integration).await?;
         let Some(mut link) = found else {
             return Ok(());

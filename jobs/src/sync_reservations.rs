@@ -113,7 +113,7 @@ impl Step<'_> {
 
     async fn begin(&self) -> Result<(), Stopped> {
         let pulled = self.pull(Pull::Changes { since: None }).await?;
-        let mut tx = self.env.db.begin().await?;
+        let mut tx = self.env.db.begin_in(self.job.property).await?;
         self.put_cursor(&mut tx, Stream::Changes, pulled.cursor)
             .await?;
         crate::catch_up::begin(&mut tx, self.env, self.link).await?;
@@ -133,7 +133,7 @@ impl Step<'_> {
         };
         let pulled = self.pull(ask).await?;
         let more = pulled.more;
-        let mut tx = self.env.db.begin().await?;
+        let mut tx = self.env.db.begin_in(self.job.property).await?;
         store_page(&mut tx, self.env, self.link, &pulled.reservations).await?;
         self.set_aside(&mut tx, &pulled.unreadable).await?;
         let missing = if more {
@@ -200,7 +200,7 @@ impl Step<'_> {
                 .fetch(self.account, ids)
                 .await
                 .map_err(Stopped::Vendor)?;
-            let mut tx = self.env.db.begin().await?;
+            let mut tx = self.env.db.begin_in(self.job.property).await?;
             store_page(&mut tx, self.env, self.link, &fetched.reservations).await?;
             self.set_aside(&mut tx, &fetched.unreadable).await?;
             let known = |id: &VendorId| {
@@ -244,7 +244,7 @@ impl Step<'_> {
         let since = at.body.map(Cursor);
         let pulled = match self.pull(Pull::Changes { since }).await {
             Err(Stopped::Vendor(AdapterError::StaleCursor)) => {
-                let mut tx = self.env.db.begin().await?;
+                let mut tx = self.env.db.begin_in(self.job.property).await?;
                 let (property, integration) = (self.job.property, self.job.integration);
                 cursor::forget(&mut tx, property, integration, Stream::Changes).await?;
                 enqueue(&mut tx, self.env.now(), self.job).await?;
@@ -254,7 +254,7 @@ impl Step<'_> {
             other => other?,
         };
         let more = pulled.more;
-        let mut tx = self.env.db.begin().await?;
+        let mut tx = self.env.db.begin_in(self.job.property).await?;
         store_page(&mut tx, self.env, self.link, &pulled.reservations).await?;
         self.set_aside(&mut tx, &pulled.unreadable).await?;
         self.put_cursor(&mut tx, Stream::Changes, pulled.cursor)
@@ -319,7 +319,7 @@ impl Step<'_> {
 
     async fn put_off(&self, error: &AdapterError) -> Result<(), DbError> {
         tracing::info!(integration.id = %self.job.integration, error = account::word(error), "reservations could not be read");
-        let mut tx = self.env.db.begin().await?;
+        let mut tx = self.env.db.begin_in(self.job.property).await?;
         if *error == AdapterError::Unauthorized {
             let trigger = ValidationTrigger::RefusedCall;
             validate_integration::ask(
@@ -370,7 +370,7 @@ pub async fn refresh(env: &Env, property: PropertyId, id: ReservationId) -> Resu
     let ids = [external];
     let call = pms.fetch(&account, &ids);
     let answer = tokio::time::timeout(crate::integration::PATIENCE, call).await;
-    let mut tx = env.db.begin().await?;
+    let mut tx = env.db.begin_in(property).await?;
     let answered = match answer {
         Ok(Ok(fetched)) => {
             store_page(&mut tx, env, &link, &fetched.reservations).await?;

@@ -66,7 +66,7 @@ impl Job for SyncRooms {
 impl SyncRooms {
     async fn put_off(&self, env: &Env, error: &AdapterError) -> Result<(), DbError> {
         tracing::info!(integration.id = %self.integration, error = account::word(error), "rooms could not be read");
-        let mut tx = env.db.begin().await?;
+        let mut tx = env.db.begin_in(self.property).await?;
         if *error == AdapterError::Unauthorized {
             let trigger = ValidationTrigger::RefusedCall;
             validate_integration::ask(&mut tx, env, self.property, self.integration, trigger)
@@ -86,7 +86,7 @@ impl SyncRooms {
         refused: Option<&[Right]>,
     ) -> Result<(), DbError> {
         let now = env.now();
-        let mut tx = env.db.begin().await?;
+        let mut tx = env.db.begin_in(self.property).await?;
         let found = integration::lock(&mut tx, self.property, self.integration).await?;
         let Some(mut link) = found else {
             return Ok(());

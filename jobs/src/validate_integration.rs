@@ -63,7 +63,7 @@ pub(crate) async fn check(
         return Ok(());
     };
     let verdict = link::ask(env, &row.app, &account).await;
-    let mut tx = env.db.begin().await?;
+    let mut tx = env.db.begin_in(property).await?;
     let Some(mut row) = integration::lock(&mut tx, property, id).await? else {
         return Ok(());
     };

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bell::Bell;
+use portal_domain::PropertyId;
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("../migrations/sqlite");
@@ -235,6 +236,14 @@ impl Db {
             rings: Rings::default(),
             db: self.clone(),
         })
+    }
+
+    /// Begins a transaction that writes in a house. Those of one house follow each other: none
+    /// decides on what another is about to change, and no two wait for each other in a circle.
+    pub async fn begin_in(&self, property: PropertyId) -> Result<Tx, DbError> {
+        let mut tx = self.begin().await?;
+        crate::property::lock(&mut tx, property).await?;
+        Ok(tx)
     }
 
     /// Brings the tables up to date. Several processes may do so at once: one works, the others wait.

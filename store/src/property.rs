@@ -213,9 +213,9 @@ pub async fn set_time_zone(conn: &mut Conn, id: PropertyId, zone: &str) -> Query
     })
 }
 
-/// Lets transactions that allocate PINs of one property follow each other. `SQLite` needs nothing:
-/// whoever writes holds the only lock.
-pub async fn lock(conn: &mut Conn, id: PropertyId) -> QueryResult<()> {
+/// Lets transactions that write in one house follow each other. `SQLite` needs nothing: whoever
+/// writes holds the only lock. Of a house that is not there nothing is locked.
+pub(crate) async fn lock(conn: &mut Conn, id: PropertyId) -> QueryResult<()> {
     match conn {
         Conn::Postgres(c) => properties::table
             .find(id)
@@ -223,6 +223,7 @@ pub async fn lock(conn: &mut Conn, id: PropertyId) -> QueryResult<()> {
             .for_no_key_update()
             .first::<PropertyId>(&mut **c)
             .await
+            .optional()
             .map(drop),
         Conn::Sqlite(_) => Ok(()),
     }

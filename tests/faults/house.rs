@@ -11,7 +11,7 @@ use portal_mews::fake::{Booking, FakeMews, HeldPin, StayState};
 use portal_store::page::Page;
 use portal_store::reservation::{self, Filter};
 use portal_store::{Db, Sealer, pin};
-use portal_virtual::fake::FakeLocks;
+use portal_virtual::fake::{FakeLocks, LockCode};
 use secrecy::ExposeSecret;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -132,6 +132,16 @@ impl House {
             pin: None,
         });
         self.stays.len() - 1
+    }
+
+    /// How many locks hold a code of a stay, as the copy in the PMS tells.
+    pub(crate) fn codes_of(&self, stay: usize) -> usize {
+        let held = self.mews.pins(&self.stays[stay].id);
+        let has = |code: &LockCode| held.iter().any(|pin| pin.value == code.pin);
+        let locks = self.rooms.values();
+        locks
+            .filter(|lock| self.locks.codes(lock).iter().any(has))
+            .count()
     }
 
     /// Forgets stays that are over: nothing is left of them anywhere, and no more happens to them.

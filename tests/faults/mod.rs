@@ -1,9 +1,13 @@
 //! What holds when things go wrong: Portal killed, calls lost, steps repeated, databases restarted.
 
+mod fleet;
 mod histories;
 mod house;
 mod kills;
+mod proxy;
+mod restarts;
 mod steps;
+mod trouble;
 mod world;
 
 /// A count a person may raise for a long run.

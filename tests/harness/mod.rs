@@ -5,6 +5,7 @@ mod caller;
 mod clock;
 mod database;
 mod hotel;
+mod subscription;
 
 pub(crate) use caller::Caller;
 pub(crate) use clock::TestClock;
@@ -59,6 +60,11 @@ impl Portal {
     /// Starts one that asks vendors as often as it likes: a test does a day's work in a second.
     pub(crate) async fn start_unlimited() -> Self {
         Self::start_as(|_| {}, true).await
+    }
+
+    /// Both.
+    pub(crate) async fn start_unlimited_with(set: impl FnOnce(&mut Vendors)) -> Self {
+        Self::start_as(set, true).await
     }
 
     async fn start_as(set: impl FnOnce(&mut Vendors), unlimited: bool) -> Self {

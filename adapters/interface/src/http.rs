@@ -156,7 +156,7 @@ impl Http {
         );
         let answer = async {
             let call = portal_faults::once("call", self.exchange(account, request));
-            let answer = tokio::time::timeout(deadline, call)
+            let answer = tokio::time::timeout(portal_faults::patience(deadline), call)
                 .await
                 .unwrap_or(Err(AdapterError::Unreachable(Trouble::Deadline)));
             match &answer {

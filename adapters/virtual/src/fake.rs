@@ -160,6 +160,11 @@ impl FakeLocks {
         self.shared.with(|state| state.faults.clear());
     }
 
+    /// How many faults have not happened yet.
+    pub fn faults_left(&self) -> u32 {
+        self.shared.with(|state| state.faults.left())
+    }
+
     /// How often it was called since the start, failed requests included.
     pub fn calls(&self) -> Calls {
         self.shared.with(|state| state.calls)

@@ -242,7 +242,7 @@ impl DeviceMutation {
         };
         let (env, viewer) = (ctx.env()?, ctx.viewer()?);
         let now = env.now();
-        let mut tx = env.db.begin().await?;
+        let mut tx = env.db.begin_in(target.property).await?;
         let found = device::lock(&mut tx, target.property, DeviceId(target.row)).await?;
         let Some(mut row) = found else {
             return refused(Code::DeviceNotFound, "device", "There is no such device.");
@@ -307,7 +307,7 @@ impl DeviceMutation {
         ctx.require(Permission::DevicesWrite, target.property)?;
         let (env, viewer) = (ctx.env()?, ctx.viewer()?);
         let now = env.now();
-        let mut tx = env.db.begin().await?;
+        let mut tx = env.db.begin_in(target.property).await?;
         let found = device::lock(&mut tx, target.property, DeviceId(target.row)).await?;
         let Some(mut row) = found else {
             return no_device();

@@ -775,7 +775,7 @@ impl KeychainMutation {
         let Some(row) = found else {
             return no_keychain();
         };
-        let mut tx = env.db.begin().await?;
+        let mut tx = env.db.begin_in(property).await?;
         let key = format!("reveal:{}", actor.id.unwrap_or_default());
         let every = chrono::Duration::seconds(6);
         if !rate::take(&mut tx, &key, now, every, 10).await? {

@@ -182,7 +182,7 @@ impl RoomMutation {
         let (room_id, space_id) = (RoomId(target.row), SpaceId(space_id.row));
         let (env, viewer) = (ctx.env()?, ctx.viewer()?);
         let now = env.now();
-        let mut tx = env.db.begin().await?;
+        let mut tx = env.db.begin_in(target.property).await?;
         let Some(row) = room::by_id(&mut tx, target.property, room_id).await? else {
             return no_room();
         };
@@ -248,7 +248,7 @@ impl RoomMutation {
         let room_id = RoomId(target.row);
         let (env, viewer) = (ctx.env()?, ctx.viewer()?);
         let now = env.now();
-        let mut tx = env.db.begin().await?;
+        let mut tx = env.db.begin_in(target.property).await?;
         let Some(row) = room::by_id(&mut tx, target.property, room_id).await? else {
             return no_room();
         };

@@ -206,7 +206,7 @@ impl SpaceMutation {
             archived_at: None,
             created_at: now.into(),
         };
-        let mut tx = env.db.begin().await?;
+        let mut tx = env.db.begin_in(property).await?;
         if space::insert(&mut tx, &row).await? == 0 {
             let message = format!("There is already a space called {name}.");
             return refused(Code::NameTaken, "name", &message);

@@ -66,6 +66,11 @@ impl Faults {
         self.0.clear();
     }
 
+    /// How many have not happened yet.
+    pub(super) fn left(&self) -> u32 {
+        self.0.iter().map(|planned| planned.times).sum()
+    }
+
     /// The fault for a request, the one ordered first.
     pub(super) fn next(&mut self, operation: &str) -> Option<Fault> {
         self.0.retain(|planned| planned.times > 0);

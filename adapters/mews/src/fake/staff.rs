@@ -187,6 +187,11 @@ impl FakeMews {
         self.shared.with(|state| state.faults.clear());
     }
 
+    /// How many faults have not happened yet.
+    pub fn faults_left(&self) -> u32 {
+        self.shared.with(|state| state.faults.left())
+    }
+
     /// How often each operation was called since the start, failed requests included.
     pub fn calls(&self) -> BTreeMap<String, u32> {
         self.shared.with(|state| state.calls.clone())
