@@ -36,7 +36,11 @@ static SIGNED_IN: LazyLock<Mutex<HashMap<PropertyId, Caller>>> = LazyLock::new(M
 /// Staff who sign in again when their session has run out.
 impl Hotel<'_> {
     async fn ask(&self, query: &str, variables: Value) -> Value {
-        let known = SIGNED_IN.lock().unwrap().get(&self.property).cloned();
+        let known = SIGNED_IN
+            .lock()
+            .expect("an answer")
+            .get(&self.property)
+            .cloned();
         if let Some(owner) = known {
             let mut answer = owner.answer(query, variables.clone()).await;
             let code = &answer["errors"][0]["extensions"]["code"];
@@ -47,7 +51,10 @@ impl Hotel<'_> {
         }
         let owner = self.sign_in().await;
         let answer = owner.run(query, variables).await;
-        SIGNED_IN.lock().unwrap().insert(self.property, owner);
+        SIGNED_IN
+            .lock()
+            .expect("an answer")
+            .insert(self.property, owner);
         answer
     }
 
@@ -95,27 +102,29 @@ impl Hotel<'_> {
     }
 
     async fn reservation_id(&self, number: &str) -> ReservationId {
-        let mut conn = self.portal.env.db.read().await.unwrap();
+        let mut conn = self.portal.env.db.read().await.expect("an answer");
         let filter = reservation::Filter {
             number: Some(number.to_owned()),
             ..reservation::Filter::default()
         };
         let page = Page::first(1);
         let rows = reservation::page(&mut conn, self.property, &filter, &page).await;
-        rows.unwrap()[0].id
+        rows.expect("an answer")[0].id
     }
 
     /// Gives up deciding about a stay, as if it had failed too often.
     async fn give_up(&self, number: &str) {
         let env = &self.portal.env;
         let reservation = self.reservation_id(number).await;
-        let mut tx = env.db.begin().await.unwrap();
+        let mut tx = env.db.begin().await.expect("an answer");
         let asked = ReconcileAccess {
             property: self.property,
             reservation,
         };
-        enqueue(&mut tx, env.now(), &asked).await.unwrap();
-        tx.commit().await.unwrap();
+        enqueue(&mut tx, env.now(), &asked)
+            .await
+            .expect("an answer");
+        tx.commit().await.expect("an answer");
         let lease = WorkerId::new();
         let ask = Claim {
             kind: ReconcileAccess::KIND,
@@ -124,19 +133,27 @@ impl Hotel<'_> {
             busy: &[],
             limit: 1,
         };
-        let claimed = job::claim(&env.db, env.now(), &ask).await.unwrap();
+        let claimed = job::claim(&env.db, env.now(), &ask)
+            .await
+            .expect("an answer");
         let fence = claimed[0].fence(lease);
         job::quarantine(&env.db, env.now(), &fence, "EXHAUSTED")
             .await
-            .unwrap();
+            .expect("an answer");
     }
 
     async fn audited(&self, action: &str) -> usize {
-        let mut conn = self.portal.env.db.read().await.unwrap();
+        let mut conn = self.portal.env.db.read().await.expect("an answer");
         let house = portal_store::property::by_id(&mut conn, self.property).await;
-        let organization = house.unwrap().unwrap().organization_id;
+        let organization = house
+            .expect("an answer")
+            .expect("an answer")
+            .organization_id;
         let log = portal_store::audit::all(&mut conn, organization).await;
-        log.unwrap().iter().filter(|e| e.action == action).count()
+        log.expect("an answer")
+            .iter()
+            .filter(|e| e.action == action)
+            .count()
     }
 }
 
@@ -827,7 +844,7 @@ impl Hotel<'_> {
             ..reservation::Filter::default()
         };
         let rows = reservation::page(conn, self.property, &filter, &Page::first(1)).await;
-        rows.unwrap()[0].id
+        rows.expect("an answer")[0].id
     }
 }
 
@@ -958,11 +975,13 @@ async fn a_silent_pms_is_left_alone_for_longer_each_time_and_the_first_answer_me
 }
 
 async fn closed_until(portal: &Portal, hotel: &Hotel<'_>) -> Option<DateTime<Utc>> {
-    let mut conn = portal.env.db.read().await.unwrap();
+    let mut conn = portal.env.db.read().await.expect("an answer");
     let live = portal_store::integration::live(&mut conn, hotel.property)
         .await
-        .unwrap();
+        .expect("an answer");
     let pms = live.iter().find(|link| link.app == "mews")?;
-    let row = portal_store::breaker::of(&mut conn, pms.id).await.unwrap();
+    let row = portal_store::breaker::of(&mut conn, pms.id)
+        .await
+        .expect("an answer");
     row?.closed_until.map(|until| *until)
 }

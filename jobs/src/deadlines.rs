@@ -4,11 +4,11 @@
 use crate::Env;
 use crate::sweep::QUARANTINED;
 use chrono::{DateTime, Duration, Utc};
-use portal_domain::{ActorKind, EventKind, PropertyId, SubjectKind};
-use portal_store::deadline::{self, Late};
+use portal_domain::{ActorKind, DevicePinId, EventKind, ProblemId, PropertyId, SubjectKind};
+use portal_store::DbError;
+use portal_store::deadline::{self, Found, Late};
 use portal_store::event::{self, Actor, NewEvent};
 use portal_store::problem::{self, NewProblem};
-use portal_store::{DbError, Tx};
 use std::collections::BTreeMap;
 
 /// How long a lock may take to confirm that a code is gone.
@@ -24,78 +24,101 @@ const COUNTED: Duration = Duration::seconds(60);
 /// Codes that ran out, taken up by one sweep.
 const BATCH: i64 = 500;
 
-/// Events by property, written last and in the order of properties, as their logs are locked then.
-type Events = BTreeMap<PropertyId, Vec<NewEvent>>;
+/// Something that can be late: its problem, what that is about, and which rows.
+type Kind = (&'static str, SubjectKind, Late);
 
-/// Raises the problems of passed deadlines, and resolves those that are over.
-pub(crate) async fn look(env: &Env) -> Result<(), DbError> {
-    let now = env.now();
+/// What changes at one house.
+#[derive(Default)]
+struct Changes {
+    raised: Vec<(&'static str, SubjectKind, Found)>,
+    gone: Vec<(&'static str, ProblemId)>,
+    run_out: Vec<DevicePinId>,
+}
+
+fn kinds(now: DateTime<Utc>) -> [Kind; 8] {
+    use SubjectKind as S;
     let grace = now - GRACE;
-    let keys = [
+    let link = now - LINK;
+    [
         (
             "access.not_removed",
-            SubjectKind::DevicePin,
+            S::DevicePin,
             Late::removals(now - REMOVAL),
         ),
         (
             "decision.late",
-            SubjectKind::Reservation,
+            S::Reservation,
             Late::decisions(now - DECISION),
         ),
         (
             "integration.catching_up_long",
-            SubjectKind::Integration,
-            Late::catching_up(now - LINK),
+            S::Integration,
+            Late::catching_up(link),
         ),
         (
             "integration.token_unverified",
-            SubjectKind::Integration,
-            Late::verdicts(now - LINK),
+            S::Integration,
+            Late::verdicts(link),
         ),
         (
             "integration.unreachable",
-            SubjectKind::Integration,
-            Late::unreachable(now - LINK),
+            S::Integration,
+            Late::unreachable(link),
         ),
-        (QUARANTINED, SubjectKind::Job, Late::jobs()),
+        (QUARANTINED, S::Job, Late::jobs()),
         (
             "keychain.not_ready",
-            SubjectKind::Keychain,
+            S::Keychain,
             Late::keychains(now, grace),
         ),
-        (
-            "pin_push.late",
-            SubjectKind::PinPush,
-            Late::pushes(now, grace),
-        ),
-    ];
-    let mut tx = env.db.begin().await?;
-    let mut events = Events::new();
-    for (key, kind, late) in keys {
-        raise(&mut tx, key, kind, &late, now, &mut events).await?;
-    }
-    for (property, events) in events {
-        event::publish(&mut tx, property, &Actor::system(), now, events).await?;
-    }
-    tx.commit().await?;
-    run_out(env).await
+        ("pin_push.late", S::PinPush, Late::pushes(now, grace)),
+    ]
 }
 
-async fn raise(
-    tx: &mut Tx,
-    key: &'static str,
-    subject_kind: SubjectKind,
-    late: &Late,
-    now: DateTime<Utc>,
-    events: &mut Events,
-) -> Result<(), DbError> {
-    for gone in deadline::resolve(tx, late, key, now).await? {
-        let line = NewEvent::new(EventKind::ProblemResolved, SubjectKind::Problem, gone.id);
-        let lines = events.entry(gone.property_id).or_default();
-        lines.push(line.with("key", key));
+/// Raises the problems of passed deadlines, and resolves those that are over.
+pub(crate) async fn look(env: &Env) -> Result<(), DbError> {
+    let now = env.now();
+    let kinds = kinds(now);
+    let mut changes: BTreeMap<PropertyId, Changes> = BTreeMap::new();
+    let mut conn = env.db.read().await?;
+    for (key, kind, late) in &kinds {
+        for found in deadline::unnoticed(&mut conn, late, key).await? {
+            let house = changes.entry(found.property_id).or_default();
+            house.raised.push((key, *kind, found));
+        }
+        for gone in deadline::over(&mut conn, late, key).await? {
+            let house = changes.entry(gone.property_id).or_default();
+            house.gone.push((key, gone.id));
+        }
     }
-    deadline::see_again(tx, late, key, now, now - COUNTED).await?;
-    for found in deadline::unnoticed(tx, late, key).await? {
+    for (property, id) in deadline::run_out(&mut conn, now, BATCH).await? {
+        changes.entry(property).or_default().run_out.push(id);
+    }
+    drop(conn);
+    let mut tx = env.db.begin().await?;
+    for (key, _, late) in &kinds {
+        deadline::see_again(&mut tx, late, key, now, now - COUNTED).await?;
+    }
+    tx.commit().await?;
+    // Mostly there are none: a house in order costs nothing more.
+    for (property, changes) in changes {
+        apply(env, property, changes, now).await?;
+    }
+    Ok(())
+}
+
+async fn apply(
+    env: &Env,
+    property: PropertyId,
+    changes: Changes,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let mut tx = env.db.begin_in(property).await?;
+    let mut events = Vec::new();
+    for (key, id) in changes.gone {
+        events.extend(problem::resolve_id(&mut tx, property, key, id, now).await?);
+    }
+    for (key, subject_kind, found) in changes.raised {
         let new = NewProblem {
             key,
             subject_kind,
@@ -103,25 +126,16 @@ async fn raise(
             detail: &found.detail,
             critical: found.critical,
         };
-        let raised = problem::raise(tx, found.property_id, &new, now).await?;
-        events.entry(found.property_id).or_default().extend(raised);
+        events.extend(problem::raise(&mut tx, property, &new, now).await?);
     }
-    Ok(())
-}
-
-/// The clock removes what a lock could not.
-async fn run_out(env: &Env) -> Result<(), DbError> {
-    let now = env.now();
-    let mut tx = env.db.begin().await?;
-    let mut events = Events::new();
-    for (property, id, device) in deadline::run_out(&mut tx, now, BATCH).await? {
+    event::publish(&mut tx, property, &Actor::system(), now, events).await?;
+    // The clock removes what a lock could not.
+    let removed = deadline::note_run_out(&mut tx, property, &changes.run_out, now).await?;
+    let removed = removed.into_iter().map(|(id, device)| {
         let line = NewEvent::new(EventKind::DevicePinRemoved, SubjectKind::DevicePin, id);
-        let lines = events.entry(property).or_default();
-        lines.push(line.with("device", device));
-    }
+        line.with("device", device)
+    });
     let clock = Actor::named(ActorKind::Clock, "Clock");
-    for (property, events) in events {
-        event::publish(&mut tx, property, &clock, now, events).await?;
-    }
+    event::publish(&mut tx, property, &clock, now, removed.collect()).await?;
     tx.commit().await
 }

@@ -35,7 +35,7 @@ pub async fn device_pin(
     actor: &Actor,
 ) -> Result<Result<DevicePin, Refused<DevicePin>>, DbError> {
     let now = env.now();
-    let mut tx = env.db.begin().await?;
+    let mut tx = env.db.begin_in(property).await?;
     let Some(found) = one_device_pin(&mut tx, property, id).await? else {
         return Ok(Err(Refused::NotFound));
     };
@@ -105,7 +105,7 @@ pub async fn pin_push(
     actor: &Actor,
 ) -> Result<Result<PinPush, Refused<PinPush>>, DbError> {
     let now = env.now();
-    let mut tx = env.db.begin().await?;
+    let mut tx = env.db.begin_in(property).await?;
     let Some(found) = pin_push::by_ids(&mut tx, property, &[id]).await?.pop() else {
         return Ok(Err(Refused::NotFound));
     };
@@ -172,7 +172,7 @@ pub async fn job(
     actor: &Actor,
 ) -> Result<Result<(), Refused<()>>, DbError> {
     let now = env.now();
-    let mut tx = env.db.begin().await?;
+    let mut tx = env.db.begin_in(property).await?;
     let Some(found) = job::of_property(&mut tx, property, &[id]).await?.pop() else {
         return Ok(Err(Refused::NotFound));
     };

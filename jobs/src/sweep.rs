@@ -79,8 +79,9 @@ impl Bell<'_> {
     fn when(&self, due: DateTime<Utc>, about: Uuid) -> DateTime<Utc> {
         match self.started {
             Some(started) if due <= started => {
-                let share = about.as_u128() % SPREAD.num_milliseconds().unsigned_abs() as u128;
-                let share = Duration::milliseconds(i64::try_from(share).unwrap_or(0));
+                let of = u128::from(SPREAD.num_milliseconds().unsigned_abs());
+                let share = i64::try_from(about.as_u128() % of).unwrap_or(0);
+                let share = Duration::milliseconds(share);
                 (started + share).max(self.now)
             }
             _ => self.now,

@@ -220,21 +220,15 @@ pub async fn see_again(
     )
 }
 
-/// Resolves the problems of this key whose subject is not late any more.
-pub async fn resolve(
-    conn: &mut Conn,
-    late: &Late,
-    key: &str,
-    now: DateTime<Utc>,
-) -> QueryResult<Vec<Gone>> {
+/// Open problems of this key whose subject is not late any more.
+pub async fn over(conn: &mut Conn, late: &Late, key: &str) -> QueryResult<Vec<Gone>> {
     let text = late.with(&format!(
-        "UPDATE problems SET resolved_at = {} WHERE key = {} AND resolved_at IS NULL \
+        "SELECT property_id, id FROM problems WHERE key = {} AND resolved_at IS NULL \
             AND NOT EXISTS (SELECT 1 FROM late WHERE late.property_id = problems.property_id \
-                AND late.subject = problems.subject_id) RETURNING property_id, id",
-        late.next(1),
-        late.next(2)
+                AND late.subject = problems.subject_id) LIMIT {BATCH}",
+        late.next(1)
     ));
-    run!(conn, late, text, [Instant => Timestamp(now), Text => key], load)
+    run!(conn, late, text, [Text => key], load)
 }
 
 /// Codes that locks could not forget, and whose own end has come: they open nothing any more.
@@ -242,24 +236,34 @@ pub async fn run_out(
     conn: &mut Conn,
     now: DateTime<Utc>,
     limit: i64,
-) -> QueryResult<Vec<(PropertyId, DevicePinId, DeviceId)>> {
+) -> QueryResult<Vec<(PropertyId, DevicePinId)>> {
     use device_pins as d;
     on!(conn, c => {
-        let over: Vec<DevicePinId> = d::table
+        d::table
             .filter(d::status.eq(DevicePinStatus::Residual))
             .filter(d::confirmed_until.le(Timestamp(now)))
             .order(d::confirmed_until)
             .limit(limit)
-            .select(d::id)
+            .select((d::property_id, d::id))
             .load(c)
-            .await?;
-        if over.is_empty() {
-            return Ok(Vec::new());
-        }
-        // One that was granted again meanwhile is left alone.
+            .await
+    })
+}
+
+/// Notes that the clock removed these. Gives those it did: one that was granted again meanwhile is
+/// left alone.
+pub async fn note_run_out(
+    conn: &mut Conn,
+    property: PropertyId,
+    ids: &[DevicePinId],
+    now: DateTime<Utc>,
+) -> QueryResult<Vec<(DevicePinId, DeviceId)>> {
+    use device_pins as d;
+    on!(conn, c => {
         diesel::update(
             d::table
-                .filter(d::id.eq_any(over))
+                .filter(d::property_id.eq(property))
+                .filter(d::id.eq_any(ids))
                 .filter(d::status.eq(DevicePinStatus::Residual)),
         )
         .set((
@@ -267,7 +271,7 @@ pub async fn run_out(
             d::confirmed_how.eq(ConfirmationHow::WindowOver),
             d::confirmed_at.eq(Timestamp(now)),
         ))
-        .returning((d::property_id, d::id, d::device_id))
+        .returning((d::id, d::device_id))
         .get_results(c)
         .await
     })

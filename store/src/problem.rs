@@ -118,10 +118,10 @@ pub async fn raise(
             .await
     })?;
     if seen > 0 {
-        return match new.critical {
-            true => worsen(conn, property, new).await,
-            false => Ok(None),
-        };
+        if new.critical {
+            return worsen(conn, property, new).await;
+        }
+        return Ok(None);
     }
     let inserted = on!(conn, c => {
         diesel::insert_into(problems::table)
@@ -213,6 +213,28 @@ pub async fn resolve(
         .optional()
     })?;
     Ok(gone.map(|id| line(EventKind::ProblemResolved, id, key)))
+}
+
+/// The same for a problem by its id.
+pub async fn resolve_id(
+    conn: &mut Conn,
+    property: PropertyId,
+    key: &str,
+    id: ProblemId,
+    now: DateTime<Utc>,
+) -> QueryResult<Option<NewEvent>> {
+    let gone = on!(conn, c => {
+        diesel::update(
+            problems::table
+                .filter(problems::property_id.eq(property))
+                .filter(problems::id.eq(id))
+                .filter(problems::resolved_at.is_null()),
+        )
+        .set(problems::resolved_at.eq(Timestamp(now)))
+        .execute(c)
+        .await
+    })?;
+    Ok((gone > 0).then(|| line(EventKind::ProblemResolved, id, key)))
 }
 
 /// Problems by id.

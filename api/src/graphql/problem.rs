@@ -97,7 +97,7 @@ impl Problem {
         id::row(Kind::Problem, self.0.property_id, self.0.id)
     }
 
-    /// What it is, for example keychain.not_ready. The list is open; show the message.
+    /// What it is, for example integration.broken. The list is open; show the message.
     async fn key(&self) -> &str {
         &self.0.key
     }
@@ -274,7 +274,7 @@ impl ProblemMutation {
             return no_problem();
         };
         let actor = viewer.actor();
-        let mut tx = env.db.begin().await?;
+        let mut tx = env.db.begin_in(property).await?;
         let Some(row) = problem::dismiss(&mut tx, property, id, &actor, now).await? else {
             tx.rollback().await?;
             if found.resolved_at.is_none() {
