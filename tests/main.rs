@@ -4,6 +4,7 @@
 mod broken_integration;
 mod connecting_mews;
 mod faults;
+mod given_up_and_waiting;
 mod harness;
 mod pins_on_locks_and_in_mews;
 mod reservations_and_keychains;

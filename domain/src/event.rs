@@ -45,6 +45,8 @@ codes! {
         PinPush = "PIN_PUSH",
         /// A problem.
         Problem = "PROBLEM",
+        /// A piece of background work.
+        Job = "JOB",
         /// The property itself.
         Property = "PROPERTY",
     }
@@ -115,6 +117,8 @@ codes! {
         PinPushStored = "PIN_PUSH_STORED",
         /// A PIN was replaced.
         PinRotated = "PIN_ROTATED",
+        /// A problem was put aside.
+        ProblemDismissed = "PROBLEM_DISMISSED",
         /// A problem came up.
         ProblemRaised = "PROBLEM_RAISED",
         /// A problem went away.

@@ -156,6 +156,7 @@ fn change(row: &mut DevicePin, wish: Option<(Window, DateTime<Utc>)>, now: DateT
         }
     }
     row.generation += 1;
+    row.wanted_since = now.into();
     row.attempts = 0;
     row.last_error = None;
     if row.status == S::Removed {
@@ -271,6 +272,7 @@ async fn desire_in_pms(
                 return Ok(false);
             }
             push.generation += 1;
+            push.wanted_since = now.into();
             push.attempts = 0;
             push.last_error = None;
             push.error_said = None;
@@ -307,6 +309,7 @@ fn set(push: &mut PinPush, wish: &CopyWish, now: DateTime<Utc>) {
     push.desired_until = Some(wish.window.until.into());
     push.common_doors = wish.common_doors;
     push.status = PinPushStatus::Waiting;
+    push.wanted_since = now.into();
     push.attempts = 0;
     push.last_error = None;
     push.error_said = None;
@@ -336,6 +339,7 @@ fn new_push(
         verified_at: None,
         generation: 1,
         done_generation: 0,
+        wanted_since: now.into(),
         lease: None,
         lease_until: None,
         next_attempt_at: None,
@@ -364,10 +368,17 @@ pub(crate) fn again_at(
     asked.map_or(own, |pause| own.max(env.now() + pause))
 }
 
-/// What an adapter's error means for an effect.
-pub(crate) fn effect_error(error: &portal_interface::AdapterError) -> EffectError {
+/// What an adapter's error means for an effect. A pause after silence keeps the reason it was made
+/// for: nobody asked to slow down.
+pub(crate) fn effect_error(
+    error: &portal_interface::AdapterError,
+    before: Option<EffectError>,
+) -> EffectError {
     use portal_interface::AdapterError as E;
     match error {
+        E::RateLimited { .. } if before == Some(EffectError::Unreachable) => {
+            EffectError::Unreachable
+        }
         E::Unauthorized => EffectError::Unauthorized,
         E::Declined { .. } => EffectError::Declined,
         E::RateLimited { .. } => EffectError::RateLimited,

@@ -585,6 +585,14 @@ async fn publish(
     Ok(())
 }
 
+/// Nobody needs to paste a new token any more.
+async fn mended(tx: &mut Tx, row: &Integration, now: DateTime<Utc>) -> Result<(), DbError> {
+    let gone = problem::resolve(tx, row.property_id, BROKEN, &row.id.to_string(), now).await?;
+    let gone = gone.into_iter().collect();
+    event::publish(tx, row.property_id, &Actor::system(), now, gone).await?;
+    Ok(())
+}
+
 /// The credential in use opens this account: the link is connected, and reading goes on from where
 /// it was.
 async fn accept(
@@ -612,7 +620,7 @@ async fn accept(
         EventKind::IntegrationConnected
     };
     publish(tx, row, kind, actor, now).await?;
-    problem::resolve(tx, row.property_id, BROKEN, &row.id.to_string(), now).await?;
+    mended(tx, row, now).await?;
     match row.category {
         AppCategory::Pms => {
             let read_before = row.last_synced_at.is_some();
@@ -668,7 +676,7 @@ async fn end(
     row.next_sync_at = None;
     row.next_rooms_at = None;
     publish(tx, row, EventKind::IntegrationDisconnected, actor, now).await?;
-    problem::resolve(tx, row.property_id, BROKEN, &row.id.to_string(), now).await?;
+    mended(tx, row, now).await?;
     trigger::integration(tx, env, row.property_id, row.id).await
 }
 
@@ -788,7 +796,9 @@ async fn refused(tx: &mut Tx, env: &Env, row: &mut Integration) -> Result<(), Db
         detail: env.apps.name(&row.app),
         critical: true,
     };
-    problem::raise(tx, row.property_id, &new, now).await?;
+    let raised = problem::raise(tx, row.property_id, &new, now).await?;
+    let raised = raised.into_iter().collect();
+    event::publish(tx, row.property_id, &Actor::system(), now, raised).await?;
     publish(tx, row, EventKind::IntegrationBroken, &Actor::system(), now).await?;
     trigger::integration(tx, env, row.property_id, row.id).await
 }

@@ -1,10 +1,11 @@
 //! What a job is, and how one is enqueued.
 
 use chrono::{DateTime, Utc};
+use portal_domain::PropertyId;
 use portal_store::job::NewJob;
 use portal_store::{DbError, QueryError, QueryResult, Tx};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 use crate::Env;
@@ -170,6 +171,12 @@ pub async fn enqueue_urgent<J: Job>(tx: &mut Tx, now: DateTime<Utc>, job: &J) ->
     insert(tx, now, job, now, Priority::Person).await
 }
 
+/// What the arguments of a job say about whose it is.
+#[derive(Deserialize)]
+struct Whose {
+    property: Option<PropertyId>,
+}
+
 async fn insert<J: Job>(
     tx: &mut Tx,
     now: DateTime<Utc>,
@@ -177,10 +184,14 @@ async fn insert<J: Job>(
     run_at: DateTime<Utc>,
     priority: Priority,
 ) -> QueryResult<()> {
+    let unreadable = |error: serde_json::Error| QueryError::SerializationError(error.into());
+    let args = serde_json::to_string(job).map_err(unreadable)?;
     let new = NewJob {
         kind: J::KIND,
-        args: serde_json::to_string(job)
-            .map_err(|error| QueryError::SerializationError(error.into()))?,
+        property: serde_json::from_str::<Whose>(&args)
+            .map_err(unreadable)?
+            .property,
+        args,
         coalesce_key: job.coalesce_key(),
         group_key: job.group(),
         priority: priority.rank(),

@@ -3,6 +3,7 @@
 mod account;
 mod apps;
 mod catch_up;
+pub mod deadlines;
 mod effects;
 mod env;
 mod gate;
@@ -13,6 +14,7 @@ mod program_devices;
 mod push_pins;
 pub mod queue;
 mod reconcile_access;
+pub mod retry;
 pub mod sweep;
 mod sync_devices;
 mod sync_reservations;
@@ -24,13 +26,13 @@ pub use apps::{Adapter, Apps, Entry};
 pub use env::{Chance, Env};
 pub use gate::StoreGate;
 pub use job::{Code, Job, JobError, Priority, enqueue, enqueue_at, enqueue_urgent};
-pub use program_devices::ProgramDevices;
+pub use program_devices::{ProgramDevices, READ_BACK_WITHIN};
 pub use push_pins::PushPins;
 pub use queue::{Drained, Registry, SetAside, Workers, drain};
 pub use reconcile_access::ReconcileAccess;
 pub use sync_devices::SyncDevices;
 pub use sync_reservations::{SyncReservations, refresh};
-pub use sync_rooms::SyncRooms;
+pub use sync_rooms::{GONE as ROOM_GONE, SyncRooms};
 pub use validate_integration::ValidateIntegration;
 
 /// Every kind of job there is.

@@ -29,12 +29,12 @@ pub struct ProgramDevices {
 }
 
 /// How long a lock may take to confirm what it accepted.
-const READ_BACK_WITHIN: Duration = Duration::minutes(10);
+pub const READ_BACK_WITHIN: Duration = Duration::minutes(10);
 /// How often a lock that accepted is read until it confirms.
 const READ_BACK_EVERY: Duration = Duration::seconds(30);
 
 /// Problem: a lock refused a PIN for good.
-const BLOCKED: &str = "device_pin.blocked";
+pub(crate) const BLOCKED: &str = "device_pin.blocked";
 
 impl Job for ProgramDevices {
     const KIND: &'static str = "program-devices";
@@ -195,7 +195,7 @@ impl ProgramDevices {
             }
             device_pin::save(&mut tx, &done).await?;
             events.extend(told(&row, &done));
-            self.note_problem(&mut tx, &done, now).await?;
+            events.extend(self.note_problem(&mut tx, &done, now).await?);
             pins.push(done.pin_id);
         }
         self.note_connectivity(&mut tx, &device, answer, &mut events, now)
@@ -218,7 +218,7 @@ impl ProgramDevices {
         tx: &mut Tx,
         row: &DevicePin,
         now: DateTime<Utc>,
-    ) -> Result<(), DbError> {
+    ) -> Result<Option<NewEvent>, DbError> {
         let subject = row.id.to_string();
         match row.status {
             DevicePinStatus::Blocked => {
@@ -229,14 +229,13 @@ impl ProgramDevices {
                     detail: row.last_error.map_or("", EffectError::as_str),
                     critical: true,
                 };
-                problem::raise(tx, self.property, &new, now).await?;
+                Ok(problem::raise(tx, self.property, &new, now).await?)
             }
             DevicePinStatus::Set | DevicePinStatus::Removed => {
-                problem::resolve(tx, self.property, BLOCKED, &subject, now).await?;
+                Ok(problem::resolve(tx, self.property, BLOCKED, &subject, now).await?)
             }
-            _ => {}
+            _ => Ok(None),
         }
-        Ok(())
     }
 
     async fn note_connectivity(
@@ -430,7 +429,7 @@ fn retry(env: &Env, row: &mut DevicePin, now: DateTime<Utc>, asked: Option<std::
 fn trouble(env: &Env, row: &mut DevicePin, error: &AdapterError, now: DateTime<Utc>) {
     row.last_error = Some(match error {
         AdapterError::Unreachable(Trouble::Status(503)) => EffectError::DeviceOffline,
-        other => effects::effect_error(other),
+        other => effects::effect_error(other, row.last_error),
     });
     match error {
         AdapterError::Declined { .. } if row.desired().is_some() => {

@@ -27,7 +27,7 @@ pub struct PushPins {
 }
 
 /// Problem: the PMS declined a PIN for good.
-const REFUSED: &str = "pin_push.refused";
+pub(crate) const REFUSED: &str = "pin_push.refused";
 /// Problem: the account may not store PINs.
 pub(crate) const PERMISSION: &str = "integration.may_not_store_pins";
 
@@ -216,8 +216,8 @@ impl PushPins {
             done.next_attempt_at = Some(now.into());
         }
         pin_push::save(&mut tx, &done).await?;
-        let events = told(&row, &done);
-        self.note_problem(&mut tx, &done, now).await?;
+        let mut events = told(&row, &done);
+        events.extend(self.note_problem(&mut tx, &done, now).await?);
         if matches!(answer, Err(AdapterError::Unauthorized)) {
             let trigger = ValidationTrigger::RefusedCall;
             validate_integration::ask(&mut tx, env, self.property, row.integration_id, trigger)
@@ -236,7 +236,7 @@ impl PushPins {
         tx: &mut Tx,
         row: &PinPush,
         now: DateTime<Utc>,
-    ) -> Result<(), DbError> {
+    ) -> Result<Option<NewEvent>, DbError> {
         let subject = row.id.to_string();
         match row.status {
             PinPushStatus::Refused => {
@@ -247,14 +247,13 @@ impl PushPins {
                     detail: row.error_said.as_deref().unwrap_or(""),
                     critical: false,
                 };
-                problem::raise(tx, self.property, &new, now).await?;
+                Ok(problem::raise(tx, self.property, &new, now).await?)
             }
             PinPushStatus::Stored | PinPushStatus::Removed => {
-                problem::resolve(tx, self.property, REFUSED, &subject, now).await?;
+                Ok(problem::resolve(tx, self.property, REFUSED, &subject, now).await?)
             }
-            _ => {}
+            _ => Ok(None),
         }
-        Ok(())
     }
 }
 
@@ -276,7 +275,7 @@ fn settle(env: &Env, row: &mut PinPush, answer: &Result<Stored, AdapterError>, n
         row.verified_at = Some(now.into());
         return;
     };
-    row.last_error = Some(effects::effect_error(error));
+    row.last_error = Some(effects::effect_error(error, row.last_error));
     let asked = match error {
         AdapterError::Declined { said } => {
             row.outcome_unknown = false;

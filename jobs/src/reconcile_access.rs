@@ -527,7 +527,7 @@ impl Work<'_> {
     }
 
     /// A guest in the house keeps a key that would not be made today: a person should know.
-    async fn raise_kept(&self, tx: &mut Tx, why: &Withhold) -> Result<(), DbError> {
+    async fn raise_kept(&mut self, tx: &mut Tx, why: &Withhold) -> Result<(), DbError> {
         let new = NewProblem {
             key: KEPT,
             subject_kind: SubjectKind::Reservation,
@@ -535,13 +535,16 @@ impl Work<'_> {
             detail: &format!("{}: {}", self.reservation.number, why.code),
             critical: false,
         };
-        problem::raise(tx, self.reservation.property_id, &new, self.now).await?;
+        let raised = problem::raise(tx, self.reservation.property_id, &new, self.now).await?;
+        self.events.extend(raised);
         Ok(())
     }
 
-    async fn resolve_kept(&self, tx: &mut Tx) -> Result<(), DbError> {
+    async fn resolve_kept(&mut self, tx: &mut Tx) -> Result<(), DbError> {
         let subject = self.reservation.id.to_string();
-        problem::resolve(tx, self.reservation.property_id, KEPT, &subject, self.now).await?;
+        let property = self.reservation.property_id;
+        let gone = problem::resolve(tx, property, KEPT, &subject, self.now).await?;
+        self.events.extend(gone);
         Ok(())
     }
 }

@@ -27,7 +27,7 @@ pub struct SyncRooms {
 }
 
 /// Problem: a mapped room left the PMS.
-const GONE: &str = "room.gone";
+pub const GONE: &str = "room.gone";
 
 impl Job for SyncRooms {
     const KIND: &'static str = "sync-rooms";
@@ -98,7 +98,7 @@ impl SyncRooms {
             .await?;
         trigger::rooms(&mut tx, env, self.property, &changed).await?;
         if let Some(refused) = refused {
-            self.note_rights(&mut tx, env, &mut link, refused, now)
+            self.note_rights(&mut tx, env, &mut link, refused, &mut events)
                 .await?;
         }
         link.next_rooms_at = Some(env.about(Duration::hours(24)).into());
@@ -160,7 +160,7 @@ impl SyncRooms {
                 changed.push(id);
             }
             let subject = id.to_string();
-            problem::resolve(tx, self.property, GONE, &subject, now).await?;
+            events.extend(problem::resolve(tx, self.property, GONE, &subject, now).await?);
         }
         Ok(changed)
     }
@@ -197,7 +197,7 @@ impl SyncRooms {
                     detail: &room.name,
                     critical: false,
                 };
-                problem::raise(tx, self.property, &new, now).await?;
+                events.extend(problem::raise(tx, self.property, &new, now).await?);
             }
         }
         Ok(())
@@ -209,8 +209,9 @@ impl SyncRooms {
         env: &Env,
         link: &mut Integration,
         refused: &[Right],
-        now: DateTime<Utc>,
+        events: &mut Vec<NewEvent>,
     ) -> Result<(), DbError> {
+        let now = env.now();
         let declared = env
             .apps
             .get(&link.app)
@@ -225,9 +226,9 @@ impl SyncRooms {
                 detail: env.apps.name(&link.app),
                 critical: false,
             };
-            problem::raise(tx, self.property, &new, now).await?;
+            events.extend(problem::raise(tx, self.property, &new, now).await?);
         } else {
-            problem::resolve(tx, self.property, PERMISSION, &subject, now).await?;
+            events.extend(problem::resolve(tx, self.property, PERMISSION, &subject, now).await?);
         }
         if may && !link.may_store_pins {
             let waits = [PinPushWait::Permission];

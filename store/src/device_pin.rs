@@ -1,9 +1,8 @@
 //! PINs on devices: what each lock shall hold, and what it has confirmed.
 
 use crate::conn::{Conn, on};
-use crate::schema::{device_pins, devices};
+use crate::schema::device_pins;
 use chrono::{DateTime, Utc};
-use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_domain::sql::{AnyId, Timestamp};
@@ -47,6 +46,8 @@ pub struct DevicePin {
     pub generation: i32,
     /// The generation that is done.
     pub done_generation: i32,
+    /// When what it shall be last changed.
+    pub wanted_since: Timestamp,
     /// Who works on it.
     pub lease: Option<AnyId>,
     /// Until when.
@@ -89,6 +90,7 @@ impl DevicePin {
             code_matches: None,
             generation: 1,
             done_generation: 0,
+            wanted_since: now.into(),
             lease: None,
             lease_until: None,
             next_attempt_at: Some(due.into()),
@@ -218,31 +220,5 @@ pub async fn lease(
         ))
         .execute(c)
         .await
-    })
-}
-
-/// Devices with work that is due, over all properties, and the time it fell due.
-pub async fn due(
-    conn: &mut Conn,
-    now: DateTime<Utc>,
-    limit: i64,
-) -> QueryResult<Vec<(PropertyId, DeviceId)>> {
-    let leased = diesel::alias!(device_pins as leased);
-    on!(conn, c => {
-        device_pins::table
-            .inner_join(devices::table.on(devices::id.eq(device_pins::device_id)))
-            .filter(device_pins::done_generation.lt(device_pins::generation))
-            .filter(device_pins::next_attempt_at.le(Timestamp(now)))
-            // A device is written as a whole: while one row of it is leased the others wait.
-            .filter(not(exists(
-                leased
-                    .filter(leased.field(device_pins::device_id).eq(device_pins::device_id))
-                    .filter(leased.field(device_pins::lease_until).gt(Timestamp(now))),
-            )))
-            .select((device_pins::property_id, device_pins::device_id))
-            .distinct()
-            .limit(limit)
-            .load(c)
-            .await
     })
 }

@@ -327,6 +327,17 @@ pub enum Due {
     Rooms,
 }
 
+impl Due {
+    /// When it falls due for a link.
+    pub fn of(self, row: &Integration) -> Option<Timestamp> {
+        match self {
+            Self::Validation => row.next_validation_at,
+            Self::Sync => row.next_sync_at,
+            Self::Rooms => row.next_rooms_at,
+        }
+    }
+}
+
 /// Links whose upkeep is due, over all properties, oldest first.
 pub async fn due(
     conn: &mut Conn,

@@ -12,9 +12,10 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Nullable, SmallInt, Text};
 use diesel_async::RunQueryDsl;
 use portal_domain::sql::{Id, Instant};
-use portal_domain::{JobId, WorkerId};
+use portal_domain::{JobId, PropertyId, WorkerId};
 
 use crate::conn::on;
+use crate::page::{Page, paged};
 use crate::schema::{jobs, workers};
 use crate::{Conn, Db, DbError, QueryResult, Timestamp, Tx};
 
@@ -26,6 +27,8 @@ pub const PAUSE: Duration = Duration::seconds(5);
 pub struct NewJob {
     /// The queue it stands in.
     pub kind: &'static str,
+    /// Whose work it is.
+    pub property: Option<PropertyId>,
     /// What it is about, as JSON. Identifiers only.
     pub args: String,
     /// At most one live row exists for a kind and key. None is never merged.
@@ -171,8 +174,8 @@ impl Writer {
 
 const ENQUEUE: &str = "\
 INSERT INTO jobs (id, kind, args, trace, coalesce_key, group_key, priority, state, run_at, \
-    created_at, changed_at) \
-VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', $8, $9, $9) \
+    created_at, changed_at, property_id) \
+VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', $8, $9, $9, $10) \
 ON CONFLICT (kind, coalesce_key) WHERE state <> 'quarantined' DO UPDATE SET \
     priority = CASE WHEN excluded.priority > jobs.priority \
         THEN excluded.priority ELSE jobs.priority END, \
@@ -201,6 +204,7 @@ pub async fn enqueue(tx: &mut Tx, now: DateTime<Utc>, new: &NewJob) -> QueryResu
             .bind::<SmallInt, _>(new.priority)
             .bind::<Instant, _>(Timestamp(new.run_at))
             .bind::<Instant, _>(Timestamp(now))
+            .bind::<Nullable<Id>, _>(new.property)
             .execute(c)
             .await
             .map(drop)
@@ -964,5 +968,123 @@ pub async fn prune_workers(db: &Db, before: DateTime<Utc>) -> Result<usize, DbEr
 pub async fn workers(conn: &mut Conn) -> QueryResult<Vec<String>> {
     on!(conn, c => {
         workers::table.order(workers::id).select(workers::name).load(c).await
+    })
+}
+
+/// A job with whose it is, as staff see those that were given up.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = jobs)]
+pub struct OwnedJob {
+    /// Which.
+    pub id: JobId,
+    /// Whose.
+    pub property_id: Option<PropertyId>,
+    /// The queue it stands in.
+    pub kind: String,
+    /// What it is about, as JSON.
+    pub args: String,
+    /// `pending`, `running` or `quarantined`.
+    pub state: String,
+    /// Starts in a row that have not reported back.
+    pub starts: i16,
+    /// Failures in a row.
+    pub attempts: i16,
+    /// How it last ended, unless well.
+    pub code: Option<String>,
+    /// When it came into its state.
+    pub changed_at: Timestamp,
+}
+
+impl OwnedJob {
+    /// Whether it was given up.
+    pub fn is_given_up(&self) -> bool {
+        self.state == "quarantined"
+    }
+}
+
+/// Jobs of a property by id, whatever their state.
+pub async fn of_property(
+    conn: &mut Conn,
+    property: PropertyId,
+    ids: &[JobId],
+) -> QueryResult<Vec<OwnedJob>> {
+    on!(conn, c => {
+        jobs::table
+            .filter(jobs::property_id.eq(property))
+            .filter(jobs::id.eq_any(ids))
+            .select(OwnedJob::as_select())
+            .load(c)
+            .await
+    })
+}
+
+/// A page of the jobs of a property that were given up, by when.
+pub async fn given_up(
+    conn: &mut Conn,
+    property: PropertyId,
+    page: &Page<Timestamp>,
+) -> QueryResult<Vec<OwnedJob>> {
+    on!(conn, c => {
+        let query = jobs::table
+            .filter(jobs::property_id.eq(property))
+            .filter(jobs::state.eq("quarantined"))
+            .select(OwnedJob::as_select())
+            .into_boxed();
+        paged!(query, jobs::changed_at, jobs::id, page).load(c).await
+    })
+}
+
+/// How a job of some key stands.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = jobs)]
+pub struct Standing {
+    /// Which.
+    pub id: JobId,
+    /// What it is about.
+    pub coalesce_key: Option<String>,
+    /// `pending`, `running` or `quarantined`.
+    pub state: String,
+    /// Not before.
+    pub run_at: Timestamp,
+    /// Starts in a row that have not reported back.
+    pub starts: i16,
+    /// Failures in a row.
+    pub attempts: i16,
+    /// How it last ended, unless well.
+    pub code: Option<String>,
+    /// When it came into its state.
+    pub changed_at: Timestamp,
+}
+
+/// How the jobs of a kind stand. `None`: `most` or more of them wait, and it is no use to add any.
+pub async fn standing(
+    conn: &mut Conn,
+    kind: &str,
+    most: i64,
+) -> QueryResult<Option<Vec<Standing>>> {
+    let mut all = in_state(conn, kind, "pending", most).await?;
+    if i64::try_from(all.len()).is_ok_and(|waiting| waiting >= most) {
+        return Ok(None);
+    }
+    for state in ["running", "quarantined"] {
+        all.extend(in_state(conn, kind, state, most).await?);
+    }
+    Ok(Some(all))
+}
+
+async fn in_state(
+    conn: &mut Conn,
+    kind: &str,
+    state: &str,
+    most: i64,
+) -> QueryResult<Vec<Standing>> {
+    on!(conn, c => {
+        jobs::table
+            .filter(jobs::kind.eq(kind))
+            .filter(jobs::state.eq(state))
+            .limit(most)
+            .select(Standing::as_select())
+            .load(c)
+            .await
     })
 }

@@ -6,12 +6,16 @@
 pub mod api_key;
 pub mod audit;
 mod bell;
+pub mod breaker;
 mod conn;
 pub mod credential;
 pub mod cursor;
+pub mod deadline;
 pub mod device;
 pub mod device_pin;
+pub mod due;
 pub mod event;
+pub mod fleet;
 pub mod hint;
 pub mod integration;
 pub mod job;

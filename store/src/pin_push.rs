@@ -47,6 +47,8 @@ pub struct PinPush {
     pub generation: i32,
     /// The generation that is done.
     pub done_generation: i32,
+    /// When what it shall be last changed.
+    pub wanted_since: Timestamp,
     /// Who works on it.
     pub lease: Option<AnyId>,
     /// Until when.
@@ -215,26 +217,5 @@ pub async fn wake(
         ))
         .execute(c)
         .await
-    })
-}
-
-/// Reservations whose copy is due, over all properties.
-pub async fn due(
-    conn: &mut Conn,
-    now: DateTime<Utc>,
-    limit: i64,
-) -> QueryResult<Vec<(PropertyId, ReservationId)>> {
-    on!(conn, c => {
-        pin_pushes::table
-            .filter(pin_pushes::done_generation.lt(pin_pushes::generation))
-            .filter(pin_pushes::next_attempt_at.le(Timestamp(now)))
-            .filter(
-                pin_pushes::lease_until.is_null().or(pin_pushes::lease_until.le(Timestamp(now))),
-            )
-            .order(pin_pushes::next_attempt_at)
-            .limit(limit)
-            .select((pin_pushes::property_id, pin_pushes::reservation_id))
-            .load(c)
-            .await
     })
 }

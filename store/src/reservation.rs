@@ -370,20 +370,3 @@ pub async fn adopt_room(
         .await
     })
 }
-
-/// Those to decide about now, over all properties: the clock asks, or a decision is overdue.
-pub async fn due(
-    conn: &mut Conn,
-    now: DateTime<Utc>,
-    limit: i64,
-) -> QueryResult<Vec<(PropertyId, ReservationId)>> {
-    on!(conn, c => {
-        reservations::table
-            .filter(reservations::decide_at.le(Timestamp(now)))
-            .order(reservations::decide_at)
-            .limit(limit)
-            .select((reservations::property_id, reservations::id))
-            .load(c)
-            .await
-    })
-}

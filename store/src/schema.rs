@@ -397,6 +397,7 @@ diesel::table! {
         code_matches -> Nullable<Bool>,
         generation -> Integer,
         done_generation -> Integer,
+        wanted_since -> Instant,
         lease -> Nullable<Id>,
         lease_until -> Nullable<Instant>,
         next_attempt_at -> Nullable<Instant>,
@@ -427,6 +428,7 @@ diesel::table! {
         verified_at -> Nullable<Instant>,
         generation -> Integer,
         done_generation -> Integer,
+        wanted_since -> Instant,
         lease -> Nullable<Id>,
         lease_until -> Nullable<Instant>,
         next_attempt_at -> Nullable<Instant>,
@@ -448,12 +450,16 @@ diesel::table! {
         key -> Text,
         subject_kind -> Text,
         subject -> Text,
+        subject_id -> Nullable<Id>,
         detail -> Text,
         critical -> Bool,
         count -> Integer,
         first_seen -> Instant,
         last_seen -> Instant,
         resolved_at -> Nullable<Instant>,
+        dismissed_at -> Nullable<Instant>,
+        dismissed_by -> Nullable<Text>,
+        dismissed_by_kind -> Nullable<Text>,
         created_at -> Instant,
     }
 }
@@ -507,6 +513,7 @@ diesel::table! {
     jobs (id) {
         id -> Id,
         kind -> Text,
+        property_id -> Nullable<Id>,
         args -> Text,
         trace -> Nullable<Text>,
         coalesce_key -> Nullable<Text>,
@@ -547,9 +554,25 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::{Integer, Nullable};
+    use portal_domain::sql::{Id, Instant};
+
+    breakers (integration_id) {
+        integration_id -> Id,
+        failures -> Integer,
+        trips -> Integer,
+        troubled_since -> Instant,
+        closed_until -> Nullable<Instant>,
+        trying_until -> Nullable<Instant>,
+        changed_at -> Instant,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     api_keys,
     audit_entries,
+    breakers,
     credentials,
     data_keys,
     device_pins,

@@ -10,7 +10,7 @@ mod subscription;
 pub(crate) use caller::Caller;
 pub(crate) use clock::TestClock;
 pub(crate) use database::TestDatabase;
-pub(crate) use hotel::Hotel;
+pub(crate) use hotel::{Hotel, text};
 
 use chrono::{DateTime, Duration, Utc};
 use portal::auth::password;
@@ -92,7 +92,8 @@ impl Portal {
             demo_app: true,
         };
         set(&mut vendors);
-        let gate = StoreGate::new(database.db.clone(), Arc::new(portal_interface::SystemClock));
+        let gate = StoreGate::new(database.db.clone(), Arc::new(portal_interface::SystemClock))
+            .with_pauses_by(shared.clone());
         let gate: Arc<dyn Gate> = if unlimited {
             Arc::new(OpenGate)
         } else {

@@ -2,7 +2,7 @@
 
 use crate::{Account, AdapterError, App, Trouble};
 use async_trait::async_trait;
-use portal_domain::IntegrationId;
+use portal_domain::{AppCategory, IntegrationId};
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::Instrument;
@@ -17,10 +17,35 @@ const ABSURD_PAUSE: Duration = Duration::from_secs(30);
 /// Keeps an app's budget for an account, across all processes.
 #[async_trait]
 pub trait Gate: Send + Sync + 'static {
-    /// Takes one permit, waiting a little if need be.
+    /// Takes one permit, waiting a little if need be; not at all while the vendor does not answer.
     async fn pass(&self, app: &'static App, integration: IntegrationId) -> Result<(), GateClosed>;
     /// Lets nobody through for so long.
     async fn close(&self, app: &'static App, integration: IntegrationId, pause: Duration);
+    /// Notes whether the vendor answered. Some who never do get a pause.
+    async fn report(&self, app: &'static App, integration: IntegrationId, reach: Reach);
+}
+
+/// Whether a vendor answered a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// It did, whatever the answer.
+    Answered,
+    /// It did not, or said that it cannot.
+    Silent,
+}
+
+impl Reach {
+    /// Reads it off a call. A status of the server's own trouble says as little as silence; that one
+    /// lock behind a vendor cannot be reached says nothing about the vendor.
+    fn of(app: &App, answer: &Result<Answer, AdapterError>) -> Option<Self> {
+        match answer {
+            Ok(answer) if answer.status == 503 && app.category == AppCategory::Lock => None,
+            Ok(answer) if answer.status == 408 || answer.status >= 500 => Some(Self::Silent),
+            Ok(_) | Err(AdapterError::Unreadable { .. }) => Some(Self::Answered),
+            Err(AdapterError::Unreachable(_)) => Some(Self::Silent),
+            Err(_) => None,
+        }
+    }
 }
 
 /// No permit is to be had now.
@@ -40,6 +65,7 @@ impl Gate for OpenGate {
         Ok(())
     }
     async fn close(&self, _: &'static App, _: IntegrationId, _: Duration) {}
+    async fn report(&self, _: &'static App, _: IntegrationId, _: Reach) {}
 }
 
 /// An answer of a vendor, whatever its status.
@@ -140,7 +166,11 @@ impl Http {
             answer
         }
         .instrument(span)
-        .await?;
+        .await;
+        if let Some(reach) = Reach::of(app, &answer) {
+            self.gate.report(app, account.integration, reach).await;
+        }
+        let answer = answer?;
         if answer.status == 429 {
             let pause = answer.retry_after.unwrap_or(ABSURD_PAUSE);
             self.gate.close(app, account.integration, pause).await;
@@ -227,6 +257,10 @@ mod tests {
             ("soon", 30),
             ("99999999999999999999999", 30),
             ("86400", 900),
+            ("901", 900),
+            ("NaN", 30),
+            ("inf", 30),
+            ("", 30),
             ("Tue, 24 Nov 2026 10:00:42 GMT", 42),
             ("Tue, 24 Nov 2026 09:00:00 GMT", 30),
         ] {

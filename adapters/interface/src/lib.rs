@@ -20,7 +20,7 @@ pub use clock::{Clock, FixedClock, SystemClock};
 pub use error::{AdapterError, Trouble};
 pub use form::{FormError, FormErrorKind, read_form};
 pub use hooks::{Hint, Hooks, Look};
-pub use http::{Answer, Gate, GateClosed, Http, OpenGate};
+pub use http::{Answer, Gate, GateClosed, Http, OpenGate, Reach};
 pub use locks::{Code, Device, Held, HeldCode, Locks, Refusal};
 pub use pms::{
     Cursor, Fetched, PinCopy, PinStore, Pms, Pull, Pulled, Reservation, Room, StayPin, StayPins,

@@ -14,6 +14,7 @@ use portal_jobs::Env;
 use portal_store::event::{self, Event};
 use std::collections::VecDeque;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// Events read at once.
 const BATCH: i64 = 100;
@@ -82,23 +83,40 @@ impl PropertyEvent {
     /// The object as it is now, so that a cache follows by itself. Null when it is gone or not the
     /// caller's to see.
     async fn subject(&self, ctx: &Context<'_>) -> Result<Option<Node>> {
-        let kind = match self.0.subject_kind {
-            SubjectKind::Integration => Kind::Integration,
-            SubjectKind::Room => Kind::Room,
-            SubjectKind::Space => Kind::Space,
-            SubjectKind::Device => Kind::Device,
-            SubjectKind::Reservation => Kind::Reservation,
-            SubjectKind::Keychain => Kind::Keychain,
-            SubjectKind::Pin => Kind::Pin,
-            SubjectKind::DevicePin => Kind::DevicePin,
-            SubjectKind::PinPush => Kind::PinPush,
-            SubjectKind::Problem => Kind::Problem,
-            SubjectKind::Property => {
-                return node(ctx, &id::global(Kind::Property, self.0.property_id)).await;
-            }
-        };
-        node(ctx, &id::row(kind, self.0.property_id, self.0.subject_id.0)).await
+        subject(
+            ctx,
+            self.0.property_id,
+            self.0.subject_kind,
+            self.0.subject_id.0,
+        )
+        .await
     }
+}
+
+/// What an event or a problem is about, as it is now. `None` when it is gone or not the caller's to see.
+pub(crate) async fn subject(
+    ctx: &Context<'_>,
+    property: PropertyId,
+    kind: SubjectKind,
+    row: Uuid,
+) -> Result<Option<Node>> {
+    let kind = match kind {
+        SubjectKind::Integration => Kind::Integration,
+        SubjectKind::Room => Kind::Room,
+        SubjectKind::Space => Kind::Space,
+        SubjectKind::Device => Kind::Device,
+        SubjectKind::Reservation => Kind::Reservation,
+        SubjectKind::Keychain => Kind::Keychain,
+        SubjectKind::Pin => Kind::Pin,
+        SubjectKind::DevicePin => Kind::DevicePin,
+        SubjectKind::PinPush => Kind::PinPush,
+        SubjectKind::Problem => Kind::Problem,
+        SubjectKind::Job => Kind::Job,
+        SubjectKind::Property => {
+            return node(ctx, &id::global(Kind::Property, property)).await;
+        }
+    };
+    node(ctx, &id::row(kind, property, row)).await
 }
 
 /// Whether the caller may see an event of this kind.
@@ -119,6 +137,7 @@ fn may_see(viewer: &Viewer, property: PropertyId, event: &Event) -> bool {
         | SubjectKind::DevicePin
         | SubjectKind::PinPush => Permission::KeychainsRead,
         SubjectKind::Problem => Permission::Problems,
+        SubjectKind::Job => Permission::KeychainsWrite,
     };
     viewer.may(permission, property)
 }

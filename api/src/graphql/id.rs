@@ -39,10 +39,12 @@ pub(crate) enum Kind {
     Problem = 13,
     /// A membership.
     Membership = 14,
+    /// A job.
+    Job = 15,
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Organization,
         Self::Property,
         Self::App,
@@ -57,6 +59,7 @@ impl Kind {
         Self::PinPush,
         Self::Problem,
         Self::Membership,
+        Self::Job,
     ];
 }
 

@@ -12,13 +12,16 @@ use super::user_error::payload;
 use super::viewer::Actor;
 use super::{Reach, Result, id, load, property, read};
 use crate::edge::ApiError;
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use chrono::{DateTime, Utc};
 use portal_domain::{
-    ActorKind, ConfirmationHow, DevicePinStatus, EffectError, KeychainDoorRole, KeychainId,
-    KeychainProvisioning, KeychainStatus, Permission, PinPushStatus, PinPushWait, PropertyId,
-    SubjectKind,
+    ActorKind, ConfirmationHow, DevicePinId, DevicePinStatus, EffectError, KeychainDoorRole,
+    KeychainId, KeychainProvisioning, KeychainStatus, Permission, PinPushId, PinPushStatus,
+    PinPushWait, PropertyId, SubjectKind,
 };
 use portal_interface::ExposeSecret;
+use portal_jobs::deadlines;
+use portal_jobs::retry::{self, Refused};
 use portal_store::audit::{self, NewEntry};
 use portal_store::{device_pin, keychain, pin, pin_push, rate};
 
@@ -278,6 +281,18 @@ impl DevicePin {
         })
     }
 
+    /// By when it should be so. Later, people are told.
+    async fn deadline(&self) -> Option<Instant> {
+        let by = match self.0.status {
+            DevicePinStatus::Waiting | DevicePinStatus::Blocked => *self.0.desired_from?,
+            DevicePinStatus::Sent => *self.0.confirmed_at? + portal_jobs::READ_BACK_WITHIN,
+            DevicePinStatus::Removing => *self.0.wanted_since + deadlines::REMOVAL,
+            DevicePinStatus::Residual => *self.0.confirmed_until?,
+            DevicePinStatus::Set | DevicePinStatus::Removed => return None,
+        };
+        Some(Instant(by))
+    }
+
     /// What it shall hold. Null when it shall forget the PIN.
     async fn desired(&self) -> Option<DevicePinWindow> {
         Some(DevicePinWindow {
@@ -302,9 +317,21 @@ impl DevicePin {
         self.0.last_error
     }
 
-    /// The same in one sentence for staff.
-    async fn message(&self) -> Option<&str> {
-        self.0.last_error.map(effect_sentence)
+    /// How it stands, in one sentence for staff.
+    async fn message(&self, ctx: &Context<'_>) -> Result<String> {
+        let now = ctx.env()?.now();
+        let waits = waiting_for(&self.0, now);
+        Ok(match (self.0.last_error, waits) {
+            (Some(error), Some(DevicePinWait::Person)) => {
+                format!("{} A person has to act.", effect_sentence(error))
+            }
+            (Some(error), _) => effect_sentence(error).to_owned(),
+            (None, Some(waits)) => wait_sentence(waits).to_owned(),
+            (None, None) if self.0.status == DevicePinStatus::Set => {
+                "It is on the lock.".to_owned()
+            }
+            (None, None) => "It is gone from the lock.".to_owned(),
+        })
     }
 
     /// When it is tried next.
@@ -320,6 +347,78 @@ impl DevicePin {
     /// How it stands.
     async fn status(&self) -> DevicePinStatus {
         self.0.status
+    }
+
+    /// What it waits for. Null when it is as it shall be.
+    async fn waiting_for(&self, ctx: &Context<'_>) -> Result<Option<DevicePinWait>> {
+        Ok(waiting_for(&self.0, ctx.env()?.now()))
+    }
+
+    /// Since when it has not been as it shall be. Null when it is.
+    async fn waiting_since(&self, ctx: &Context<'_>) -> Result<Option<Instant>> {
+        let waits = waiting_for(&self.0, ctx.env()?.now()).is_some();
+        Ok(waits.then(|| self.0.wanted_since.into()))
+    }
+}
+
+/// What a PIN on a device waits for.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DevicePinWait {
+    /// The lock to confirm what it accepted.
+    Confirmation,
+    /// The lock to be reached.
+    Device,
+    /// The code's own end, as the lock cannot forget it before.
+    End,
+    /// The lock integration to be connected.
+    Integration,
+    /// The time from which the lock takes codes for this stay.
+    Lead,
+    /// A person to act.
+    Person,
+    /// The next try.
+    Retry,
+    /// Room for a code on the lock.
+    Slot,
+    /// Its turn, which comes within seconds.
+    Turn,
+}
+
+/// What a PIN on a device waits for. `None`: nothing.
+fn waiting_for(row: &device_pin::DevicePin, now: DateTime<Utc>) -> Option<DevicePinWait> {
+    use DevicePinStatus as S;
+    use DevicePinWait as Wait;
+    Some(match row.status {
+        S::Set | S::Removed => return None,
+        S::Blocked => Wait::Person,
+        S::Sent => Wait::Confirmation,
+        S::Residual => Wait::End,
+        S::Waiting | S::Removing => match row.last_error {
+            Some(EffectError::DeviceFull) => Wait::Slot,
+            Some(EffectError::DeviceOffline) => Wait::Device,
+            Some(EffectError::Unauthorized) => Wait::Integration,
+            Some(_) => Wait::Retry,
+            None if row.attempts == 0 && row.next_attempt_at.is_some_and(|at| *at > now) => {
+                Wait::Lead
+            }
+            None => Wait::Turn,
+        },
+    })
+}
+
+fn wait_sentence(wait: DevicePinWait) -> &'static str {
+    match wait {
+        DevicePinWait::Confirmation => "The lock has accepted it and not confirmed it yet.",
+        DevicePinWait::Device => "Waits until the lock can be reached.",
+        DevicePinWait::End => "The lock cannot forget it before its own end.",
+        DevicePinWait::Integration => "Waits for the connection to the locks to come back.",
+        DevicePinWait::Lead => {
+            "It is too early: the lock takes codes shortly before the stay only."
+        }
+        DevicePinWait::Person => "A person has to act.",
+        DevicePinWait::Retry => "Waits for the next try.",
+        DevicePinWait::Slot => "Waits until a code fits on the lock.",
+        DevicePinWait::Turn => "Its turn comes within seconds.",
     }
 }
 
@@ -376,6 +475,14 @@ impl PinPush {
         self.0.attempts
     }
 
+    /// By when it should be so. Later, people are told.
+    async fn deadline(&self) -> Option<Instant> {
+        match self.0.status {
+            PinPushStatus::Waiting => self.0.desired_from.map(Into::into),
+            _ => None,
+        }
+    }
+
     /// Opaque global identifier.
     pub(crate) async fn id(&self) -> ID {
         id::row(Kind::PinPush, self.0.property_id, self.0.id)
@@ -392,20 +499,29 @@ impl PinPush {
     }
 
     /// How it stands, in one sentence for staff.
-    async fn message(&self) -> Option<String> {
-        if let Some(said) = &self.0.error_said {
-            return Some(said.clone());
+    async fn message(&self) -> String {
+        let why = self.0.last_error.map(effect_sentence);
+        match (self.0.status, self.0.waiting_for) {
+            (PinPushStatus::Stored, _) => "It is stored.".to_owned(),
+            (PinPushStatus::Removed, _) => "It is not stored any more.".to_owned(),
+            (PinPushStatus::Refused, _) => {
+                let said = self.0.error_said.as_deref();
+                let said = said.or(why).unwrap_or("It was declined.");
+                format!("{said} A person has to act.")
+            }
+            (_, Some(PinPushWait::Door)) => "Waits until the lock has taken the PIN.".to_owned(),
+            (_, Some(PinPushWait::Integration)) => {
+                "Waits for the connection to come back.".to_owned()
+            }
+            (_, Some(PinPushWait::Permission)) => {
+                "The connection may not store PINs; it is tried daily.".to_owned()
+            }
+            (_, Some(PinPushWait::Retry)) => why.unwrap_or("Waits for the next try.").to_owned(),
+            (PinPushStatus::Removing, None) => {
+                "It is taken out once the locks have forgotten it, or after 15 minutes.".to_owned()
+            }
+            (PinPushStatus::Waiting, None) => "Its turn comes within seconds.".to_owned(),
         }
-        let waits = match self.0.waiting_for? {
-            PinPushWait::Door => "Waits until the lock has taken the PIN.",
-            PinPushWait::Integration => "Waits for the connection to come back.",
-            PinPushWait::Permission => "The connection may not store PINs; it is tried daily.",
-            PinPushWait::Retry => match self.0.last_error {
-                Some(error) => effect_sentence(error),
-                None => "Waits for the next try.",
-            },
-        };
-        Some(waits.to_owned())
     }
 
     /// When it is tried next.
@@ -446,6 +562,55 @@ impl PinPush {
     async fn waiting_for(&self) -> Option<PinPushWait> {
         self.0.waiting_for
     }
+
+    /// Since when it has not been as it shall be. Null when it is.
+    async fn waiting_since(&self) -> Option<Instant> {
+        let done = matches!(
+            self.0.status,
+            PinPushStatus::Stored | PinPushStatus::Removed
+        );
+        (!done).then(|| self.0.wanted_since.into())
+    }
+}
+
+/// Input of devicePinRetry.
+#[derive(InputObject)]
+pub struct DevicePinRetryInput {
+    /// PIN on a device to put there.
+    device_pin: ID,
+}
+
+payload! {
+    "devicePinRetry", DevicePinRetryPayload, DevicePinRetryUserError, DevicePinRetryErrorCode;
+    /// The PIN on the device, WAITING.
+    device_pin: DevicePin,
+    ;
+    /// There is no such PIN on a device, or it is not the caller's to see.
+    DevicePinNotFound,
+    /// The integration of the lock is not connected.
+    NotConnected,
+    /// It is set, under way or no longer wanted.
+    NothingToRetry,
+}
+
+/// Input of pinPushRetry.
+#[derive(InputObject)]
+pub struct PinPushRetryInput {
+    /// Copy to store.
+    pin_push: ID,
+}
+
+payload! {
+    "pinPushRetry", PinPushRetryPayload, PinPushRetryUserError, PinPushRetryErrorCode;
+    /// The copy, WAITING.
+    pin_push: PinPush,
+    ;
+    /// The integration is not connected.
+    NotConnected,
+    /// It is stored, under way or no longer wanted.
+    NothingToRetry,
+    /// There is no such copy, or it is not the caller's to see.
+    PinPushNotFound,
 }
 
 /// Input of pinReveal.
@@ -480,6 +645,101 @@ pub struct KeychainMutation;
 
 #[Object]
 impl KeychainMutation {
+    /// Puts a PIN on a lock, or takes it off, once more: after the lock refused it, or now instead of
+    /// at the next try.
+    async fn device_pin_retry(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: DevicePinRetryInput,
+    ) -> Result<Option<DevicePinRetryPayload>> {
+        use DevicePinRetryErrorCode as Code;
+        ctx.require_anywhere(Permission::KeychainsWrite)?;
+        let refused = |code, message: &str| {
+            let field = Some("devicePin");
+            Ok(Some(DevicePinRetryPayload::refused(code, field, message)))
+        };
+        let not_found = || {
+            let message = "There is no such PIN on a lock.";
+            refused(Code::DevicePinNotFound, message)
+        };
+        let Some(target) = property::own_row(ctx, Kind::DevicePin, &input.device_pin)? else {
+            return not_found();
+        };
+        ctx.require(Permission::KeychainsWrite, target.property)?;
+        let (env, actor) = (ctx.env()?, ctx.viewer()?.actor());
+        let id = DevicePinId(target.row);
+        match retry::device_pin(env, target.property, id, &actor).await? {
+            Ok(row) => Ok(Some(DevicePinRetryPayload {
+                device_pin: Some(DevicePin(row)),
+                ..DevicePinRetryPayload::default()
+            })),
+            Err(Refused::NotFound) => not_found(),
+            Err(Refused::NotConnected) => {
+                let message = "The integration of the lock is not connected. Reconnect it first; it is tried again then.";
+                refused(Code::NotConnected, message)
+            }
+            Err(Refused::Nothing(row)) => {
+                let message = match row.status {
+                    DevicePinStatus::Set => "It is on the lock. There is nothing to do.",
+                    DevicePinStatus::Removed => "It is gone from the lock. There is nothing to do.",
+                    DevicePinStatus::Sent => {
+                        "The lock has it and is asked to confirm it. Wait a minute."
+                    }
+                    DevicePinStatus::Residual => "The lock cannot forget it before its own end.",
+                    _ => "It is tried already. Wait a minute.",
+                };
+                refused(Code::NothingToRetry, message)
+            }
+        }
+    }
+
+    /// Stores a PIN in the property management system, or takes it out, once more: after it was
+    /// declined, or now instead of at the next try.
+    async fn pin_push_retry(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: PinPushRetryInput,
+    ) -> Result<Option<PinPushRetryPayload>> {
+        use PinPushRetryErrorCode as Code;
+        ctx.require_anywhere(Permission::KeychainsWrite)?;
+        let refused = |code, message: &str| {
+            let field = Some("pinPush");
+            Ok(Some(PinPushRetryPayload::refused(code, field, message)))
+        };
+        let not_found = || refused(Code::PinPushNotFound, "There is no such copy of a PIN.");
+        let Some(target) = property::own_row(ctx, Kind::PinPush, &input.pin_push)? else {
+            return not_found();
+        };
+        ctx.require(Permission::KeychainsWrite, target.property)?;
+        let (env, actor) = (ctx.env()?, ctx.viewer()?.actor());
+        let id = PinPushId(target.row);
+        match retry::pin_push(env, target.property, id, &actor).await? {
+            Ok(row) => Ok(Some(PinPushRetryPayload {
+                pin_push: Some(PinPush(row)),
+                ..PinPushRetryPayload::default()
+            })),
+            Err(Refused::NotFound) => not_found(),
+            Err(Refused::NotConnected) => {
+                let message =
+                    "The integration is not connected. Reconnect it first; it is tried again then.";
+                refused(Code::NotConnected, message)
+            }
+            Err(Refused::Nothing(row)) => {
+                let message = match (row.status, row.waiting_for) {
+                    (PinPushStatus::Stored, _) => "It is stored. There is nothing to do.",
+                    (PinPushStatus::Removed, _) => {
+                        "It is not wanted any more. There is nothing to do."
+                    }
+                    (_, Some(PinPushWait::Door)) => {
+                        "It waits until the lock has taken the PIN. Look at the lock first."
+                    }
+                    _ => "It is tried already. Wait a minute.",
+                };
+                refused(Code::NothingToRetry, message)
+            }
+        }
+    }
+
     /// Shows the digits of a PIN and writes who saw them and why. Needs a recent sign-in.
     async fn pin_reveal(
         &self,

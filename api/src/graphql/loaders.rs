@@ -2,13 +2,14 @@
 
 use async_graphql::dataloader::Loader;
 use portal_domain::{
-    DeviceId, DevicePinId, IntegrationId, KeychainId, OrganizationId, PinId, PinPushId, ProblemId,
-    PropertyId, ReservationId, RoomId, SpaceId,
+    DeviceId, DevicePinId, IntegrationId, JobId, KeychainId, OrganizationId, PinId, PinPushId,
+    ProblemId, PropertyId, ReservationId, RoomId, SpaceId,
 };
 use portal_store::credential::Credential;
 use portal_store::device::Device;
 use portal_store::device_pin::DevicePin;
 use portal_store::integration::Integration;
+use portal_store::job::OwnedJob;
 use portal_store::keychain::{Keychain, KeychainDoor};
 use portal_store::pin::Pin;
 use portal_store::pin_push::PinPush;
@@ -18,8 +19,8 @@ use portal_store::reservation::Reservation;
 use portal_store::room::Room;
 use portal_store::space::Space;
 use portal_store::{
-    Db, DbError, credential, device, device_pin, integration, keychain, pin, pin_push, problem,
-    property, reservation, room, space,
+    Db, DbError, credential, device, device_pin, integration, job, keychain, pin, pin_push,
+    problem, property, reservation, room, space,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
@@ -94,6 +95,7 @@ rows_by_id! {
     DevicePinId => DevicePin, device_pin::by_ids;
     PinPushId => PinPush, pin_push::by_ids;
     ProblemId => Problem, problem::by_ids;
+    JobId => OwnedJob, job::of_property;
 }
 
 /// A loader of rows by the id of what they belong to: one each, or all of them.

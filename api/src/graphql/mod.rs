@@ -13,6 +13,7 @@ mod device;
 mod event;
 mod id;
 mod integration;
+mod job;
 mod keychain;
 mod loaders;
 mod page;
@@ -60,6 +61,8 @@ pub struct Mutation(
     device::DeviceMutation,
     reservation::ReservationMutation,
     keychain::KeychainMutation,
+    job::JobMutation,
+    problem::ProblemMutation,
 );
 
 pub use event::Subscription;

@@ -3,6 +3,7 @@
 use super::device::Device;
 use super::id::{Kind, RowId};
 use super::integration::Integration;
+use super::job::QuarantinedJob;
 use super::keychain::Keychain;
 use super::page::Paging;
 use super::problem::Problem;
@@ -18,7 +19,9 @@ use portal_domain::{
     AccessIssueAt, AccessOnCheckOut, AppCategory, KeychainStatus, OrganizationId, Permission,
     PinPushWhen, PropertyId, ReservationTransfer,
 };
-use portal_store::{device, integration, keychain, problem, property, reservation, room, space};
+use portal_store::{
+    device, integration, job, keychain, problem, property, reservation, room, space,
+};
 
 /// The property an argument names, if it is one of the caller's.
 pub(crate) fn own(ctx: &Context<'_>, id: &ID) -> Result<Option<PropertyId>> {
@@ -212,7 +215,7 @@ impl Property {
         &self,
         ctx: &Context<'_>,
         #[graphql(
-            desc = "Those already resolved instead of the open ones.",
+            desc = "Those that went away or were put aside instead of the open ones.",
             default = false
         )]
         resolved: bool,
@@ -230,9 +233,44 @@ impl Property {
         };
         let asked = paging.read("problems", false)?;
         let mut conn = read(ctx).await?;
-        let rows = problem::page(&mut conn, self.0.id, resolved, &asked.page).await?;
+        let kinds = super::problem::visible(ctx.viewer()?, self.0.id);
+        let rows = problem::page(&mut conn, self.0.id, &kinds, resolved, &asked.page).await?;
         let key = |row: &problem::Problem| (row.first_seen, row.id.0);
         Ok(Some(asked.connection(rows, false, key, Problem)))
+    }
+
+    /// Background work that was given up, newest first.
+    async fn quarantined_jobs(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Read after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Read before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many from the start, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
+    ) -> Result<Option<Connection<String, QuarantinedJob>>> {
+        ctx.require(Permission::KeychainsWrite, self.0.id)?;
+        let paging = Paging {
+            after,
+            before,
+            first,
+            last,
+        };
+        let asked = paging.read("quarantined jobs", true)?;
+        let mut conn = read(ctx).await?;
+        let rows = job::given_up(&mut conn, self.0.id, &asked.page).await?;
+        let rows = rows
+            .into_iter()
+            .filter_map(|row| {
+                let place = (row.changed_at, row.id.0);
+                Some((place, QuarantinedJob::of(self.0.id, row)?))
+            })
+            .collect();
+        Ok(Some(asked.connection(
+            rows,
+            true,
+            |(place, _)| *place,
+            |(_, job)| job,
+        )))
     }
 
     /// Reservations, by start. Only transferred ones unless asked otherwise.

@@ -8,10 +8,10 @@ use super::user_error::payload;
 use super::{Reach, Result, id, load, property};
 use async_graphql::{Context, ID, InputObject, Object};
 use portal_domain::{EventKind, Permission, PropertyId, RoomId, RoomKind, SpaceId, SubjectKind};
-use portal_jobs::trigger;
+use portal_jobs::{ROOM_GONE, trigger};
 use portal_store::audit::{self, NewEntry};
 use portal_store::event::{self, NewEvent};
-use portal_store::{Conn, DbError, Tx, keychain, reservation, room};
+use portal_store::{Conn, DbError, Tx, keychain, problem, reservation, room};
 
 use super::id::Kind;
 use super::time::Instant;
@@ -274,6 +274,8 @@ impl RoomMutation {
             Consent::Given => {}
         }
         room::unmap(&mut tx, target.property, room_id).await?;
+        let subject = room_id.to_string();
+        let gone = problem::resolve(&mut tx, target.property, ROOM_GONE, &subject, now).await?;
         let reason = input.reason.as_deref();
         end_in_house(ctx, &mut tx, target.property, &[room_id], reason).await?;
         let actor = viewer.actor();
@@ -285,7 +287,8 @@ impl RoomMutation {
         audit::write(&mut tx, target.property, &actor, now, entry).await?;
         let event =
             NewEvent::new(EventKind::RoomUnmapped, SubjectKind::Room, room_id).with("space", space);
-        event::publish(&mut tx, target.property, &actor, now, vec![event]).await?;
+        let events = std::iter::once(event).chain(gone).collect();
+        event::publish(&mut tx, target.property, &actor, now, events).await?;
         trigger::rooms(&mut tx, env, target.property, &[room_id]).await?;
         tx.commit().await?;
         Ok(Some(RoomUnmapPayload {

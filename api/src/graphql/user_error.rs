@@ -56,7 +56,9 @@ use super::integration::{
     IntegrationConnectUserError, IntegrationDisconnectUserError, IntegrationReconnectUserError,
     IntegrationValidateUserError,
 };
-use super::keychain::PinRevealUserError;
+use super::job::JobRetryUserError;
+use super::keychain::{DevicePinRetryUserError, PinPushRetryUserError, PinRevealUserError};
+use super::problem::ProblemDismissUserError;
 use super::reservation::ReservationRefreshUserError;
 use super::room::{RoomMapUserError, RoomUnmapUserError};
 use super::space::SpaceCreateUserError;
@@ -78,12 +80,16 @@ use super::space::SpaceCreateUserError;
 )]
 pub enum UserError {
     DeviceInstall(DeviceInstallUserError),
+    DevicePinRetry(DevicePinRetryUserError),
     DeviceRemove(DeviceRemoveUserError),
     IntegrationConnect(IntegrationConnectUserError),
     IntegrationDisconnect(IntegrationDisconnectUserError),
     IntegrationReconnect(IntegrationReconnectUserError),
     IntegrationValidate(IntegrationValidateUserError),
+    JobRetry(JobRetryUserError),
+    PinPushRetry(PinPushRetryUserError),
     PinReveal(PinRevealUserError),
+    ProblemDismiss(ProblemDismissUserError),
     ReservationRefresh(ReservationRefreshUserError),
     RoomMap(RoomMapUserError),
     RoomUnmap(RoomUnmapUserError),

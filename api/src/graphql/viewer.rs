@@ -4,6 +4,7 @@ use super::app::App;
 use super::device::Device;
 use super::id::{self, Kind, Named};
 use super::integration::Integration;
+use super::job::QuarantinedJob;
 use super::keychain::{DevicePin, Keychain, Pin, PinPush};
 use super::problem::Problem;
 use super::property::{Organization, Property, own};
@@ -15,8 +16,8 @@ use super::{Reach, Result, load};
 use crate::edge::ApiError;
 use async_graphql::{Context, ID, Interface, Object, SimpleObject};
 use portal_domain::{
-    ActorKind, DeviceId, DevicePinId, IntegrationId, KeychainId, MembershipId, OrganizationId,
-    Permission, PinId, PinPushId, PropertyId, ReservationId, Role, RoomId, SpaceId,
+    ActorKind, DeviceId, DevicePinId, IntegrationId, JobId, KeychainId, MembershipId,
+    OrganizationId, Permission, PinId, PinPushId, PropertyId, ReservationId, Role, RoomId, SpaceId,
 };
 
 /// Most identifiers one call may name.
@@ -148,6 +149,7 @@ pub enum Node {
     PinPush(PinPush),
     Problem(Problem),
     Property(Property),
+    QuarantinedJob(QuarantinedJob),
     Reservation(Reservation),
     Room(Room),
     Space(Space),
@@ -231,7 +233,13 @@ pub(crate) async fn node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         }
         Kind::Problem if may(Permission::Problems) => {
             let found = load(ctx, (property, portal_domain::ProblemId(row))).await?;
+            let found = found.filter(|row| super::problem::may_see(viewer, row));
             found.map(Problem).map(Node::Problem)
+        }
+        Kind::Job if may(Permission::KeychainsWrite) => {
+            let found = load(ctx, (property, JobId(row))).await?;
+            let given_up = found.and_then(|row| QuarantinedJob::of(property, row));
+            given_up.map(Node::QuarantinedJob)
         }
         _ => None,
     })

@@ -110,6 +110,7 @@ async fn sqlite() -> Result<Times, Failure> {
     for n in 0..SQLITE_ROWS + DUE {
         let later = n < SQLITE_ROWS;
         let new = NewJob {
+            property: None,
             kind: KIND,
             args: "{}".to_owned(),
             coalesce_key: Some(n.to_string()),

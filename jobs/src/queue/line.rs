@@ -259,12 +259,12 @@ impl Persistence for Keeper {
         if worker.restarts() > 0 {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        try_shortly("a worker", self.0.register(worker.name())).await;
+        try_shortly("a worker", Box::pin(self.0.register(worker.name()))).await;
         Ok(())
     }
 
     async fn heartbeat(&mut self, _worker: &WorkerContext) -> Result<(), Infallible> {
-        try_shortly("a heartbeat", self.0.touch()).await;
+        try_shortly("a heartbeat", Box::pin(self.0.touch())).await;
         Ok(())
     }
 

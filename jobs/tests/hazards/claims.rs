@@ -172,6 +172,7 @@ async fn bad_row_stops_nobody() {
     let bench = Bench::new("bad").await;
     let new = |kind, args: &str| NewJob {
         kind,
+        property: None,
         args: args.to_owned(),
         coalesce_key: None,
         group_key: None,

@@ -1,4 +1,4 @@
-DROP TABLE rate_gates, workers, jobs, audit_entries, events, problems, pin_pushes, device_pins,
+DROP TABLE breakers, rate_gates, workers, jobs, audit_entries, events, problems, pin_pushes, device_pins,
   keychain_doors, keychains, pins, reservations, devices, room_mappings, spaces, rooms, hints, sync_cursors,
   validation_attempts, credentials, integrations, data_keys, key_checks, api_keys, sessions,
   memberships, users, properties, organizations;

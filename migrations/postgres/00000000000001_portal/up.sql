@@ -137,6 +137,8 @@ CREATE INDEX integrations_by_connection ON integrations (app, connection_key)
 CREATE INDEX integrations_due_validation ON integrations (next_validation_at)
   WHERE status <> 'DISCONNECTED';
 CREATE INDEX integrations_due_sync ON integrations (next_sync_at) WHERE status = 'CONNECTED';
+CREATE INDEX integrations_catching_up ON integrations (status_since)
+  WHERE sync_state = 'CATCHING_UP';
 
 CREATE TABLE credentials (
   id uuid PRIMARY KEY,
@@ -387,6 +389,8 @@ CREATE TABLE device_pins (
   code_matches boolean,
   generation integer NOT NULL DEFAULT 1,
   done_generation integer NOT NULL DEFAULT 0,
+  -- When what it shall be last changed.
+  wanted_since timestamptz NOT NULL,
   lease uuid,
   lease_until timestamptz,
   next_attempt_at timestamptz,
@@ -403,6 +407,11 @@ CREATE TABLE device_pins (
 );
 CREATE INDEX device_pins_by_device ON device_pins (property_id, device_id);
 CREATE INDEX device_pins_due ON device_pins (next_attempt_at) WHERE done_generation < generation;
+-- What the sweep watches: few rows each, however large the table grows.
+CREATE INDEX device_pins_not_set ON device_pins (desired_from)
+  WHERE status IN ('WAITING', 'SENT', 'BLOCKED');
+CREATE INDEX device_pins_removing ON device_pins (wanted_since) WHERE status = 'REMOVING';
+CREATE INDEX device_pins_residual ON device_pins (confirmed_until) WHERE status = 'RESIDUAL';
 
 CREATE TABLE pin_pushes (
   id uuid PRIMARY KEY,
@@ -421,6 +430,8 @@ CREATE TABLE pin_pushes (
   verified_at timestamptz,
   generation integer NOT NULL DEFAULT 1,
   done_generation integer NOT NULL DEFAULT 0,
+  -- When what it shall be last changed.
+  wanted_since timestamptz NOT NULL,
   lease uuid,
   lease_until timestamptz,
   next_attempt_at timestamptz,
@@ -440,6 +451,7 @@ CREATE TABLE pin_pushes (
 );
 CREATE UNIQUE INDEX pin_pushes_one_per_reservation ON pin_pushes (reservation_id);
 CREATE INDEX pin_pushes_due ON pin_pushes (next_attempt_at) WHERE done_generation < generation;
+CREATE INDEX pin_pushes_waiting ON pin_pushes (desired_from) WHERE status = 'WAITING';
 
 CREATE TABLE problems (
   id uuid PRIMARY KEY,
@@ -447,16 +459,24 @@ CREATE TABLE problems (
   key text NOT NULL,
   subject_kind text NOT NULL,
   subject text NOT NULL,
+  -- The same, where it is an identifier of ours.
+  subject_id uuid,
   detail text NOT NULL DEFAULT '',
   critical boolean NOT NULL,
   count integer NOT NULL DEFAULT 1,
   first_seen timestamptz NOT NULL,
   last_seen timestamptz NOT NULL,
   resolved_at timestamptz,
+  -- Put aside by a person; it comes back when its cause has gone and come again.
+  dismissed_at timestamptz,
+  dismissed_by text,
+  dismissed_by_kind text,
   created_at timestamptz NOT NULL,
   UNIQUE (property_id, id)
 );
 CREATE UNIQUE INDEX problems_one_open ON problems (property_id, key, subject) WHERE resolved_at IS NULL;
+CREATE INDEX problems_open_by_key ON problems (key, property_id, subject_id) WHERE resolved_at IS NULL;
+CREATE INDEX problems_by_time ON problems (property_id, first_seen, id);
 
 CREATE TABLE events (
   property_id uuid NOT NULL REFERENCES properties (id),
@@ -500,6 +520,8 @@ CREATE TRIGGER audit_entries_append_only BEFORE UPDATE OR DELETE ON audit_entrie
 CREATE TABLE jobs (
   id uuid PRIMARY KEY,
   kind text NOT NULL,
+  -- Whose work it is. No key: who works on the house must not wait for who enqueues.
+  property_id uuid,
   args text NOT NULL,
   trace text,
   coalesce_key text,
@@ -525,6 +547,8 @@ CREATE INDEX jobs_groups ON jobs (kind, group_key, run_at)
   WHERE state = 'pending' AND group_key IS NOT NULL;
 CREATE INDEX jobs_running ON jobs (lease_until) WHERE state = 'running';
 CREATE INDEX jobs_quarantined ON jobs (kind, coalesce_key) WHERE state = 'quarantined';
+CREATE INDEX jobs_quarantined_of_property ON jobs (property_id, changed_at, id)
+  WHERE state = 'quarantined';
 
 CREATE TABLE workers (
   id uuid PRIMARY KEY,
@@ -537,4 +561,18 @@ CREATE TABLE rate_gates (
   key text PRIMARY KEY,
   -- Microseconds since 1970 at which the next permit falls due.
   next_at bigint NOT NULL
+);
+
+-- Vendors that do not answer, by integration. A row stands for trouble; the first answer takes it away.
+-- No key: an integration is asked about before it is stored.
+CREATE TABLE breakers (
+  integration_id uuid PRIMARY KEY,
+  failures integer NOT NULL,
+  -- How often in a row it closed.
+  trips integer NOT NULL,
+  troubled_since timestamptz NOT NULL,
+  -- Nobody passes before; after it one call tries.
+  closed_until timestamptz,
+  trying_until timestamptz,
+  changed_at timestamptz NOT NULL
 );

@@ -1,3 +1,4 @@
+DROP TABLE breakers;
 DROP TABLE rate_gates;
 DROP TABLE workers;
 DROP TABLE jobs;

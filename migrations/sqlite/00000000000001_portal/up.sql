@@ -135,6 +135,8 @@ CREATE INDEX integrations_by_connection ON integrations (app, connection_key)
 CREATE INDEX integrations_due_validation ON integrations (next_validation_at)
   WHERE status <> 'DISCONNECTED';
 CREATE INDEX integrations_due_sync ON integrations (next_sync_at) WHERE status = 'CONNECTED';
+CREATE INDEX integrations_catching_up ON integrations (status_since)
+  WHERE sync_state = 'CATCHING_UP';
 
 CREATE TABLE credentials (
   id BLOB PRIMARY KEY NOT NULL,
@@ -393,6 +395,8 @@ CREATE TABLE device_pins (
   code_matches BOOLEAN,
   generation INTEGER NOT NULL DEFAULT 1,
   done_generation INTEGER NOT NULL DEFAULT 0,
+  -- When what it shall be last changed.
+  wanted_since BIGINT NOT NULL,
   lease BLOB,
   lease_until BIGINT,
   next_attempt_at BIGINT,
@@ -409,6 +413,11 @@ CREATE TABLE device_pins (
 );
 CREATE INDEX device_pins_by_device ON device_pins (property_id, device_id);
 CREATE INDEX device_pins_due ON device_pins (next_attempt_at) WHERE done_generation < generation;
+-- What the sweep watches: few rows each, however large the table grows.
+CREATE INDEX device_pins_not_set ON device_pins (desired_from)
+  WHERE status IN ('WAITING', 'SENT', 'BLOCKED');
+CREATE INDEX device_pins_removing ON device_pins (wanted_since) WHERE status = 'REMOVING';
+CREATE INDEX device_pins_residual ON device_pins (confirmed_until) WHERE status = 'RESIDUAL';
 
 CREATE TABLE pin_pushes (
   id BLOB PRIMARY KEY NOT NULL,
@@ -427,6 +436,8 @@ CREATE TABLE pin_pushes (
   verified_at BIGINT,
   generation INTEGER NOT NULL DEFAULT 1,
   done_generation INTEGER NOT NULL DEFAULT 0,
+  -- When what it shall be last changed.
+  wanted_since BIGINT NOT NULL,
   lease BLOB,
   lease_until BIGINT,
   next_attempt_at BIGINT,
@@ -446,6 +457,7 @@ CREATE TABLE pin_pushes (
 );
 CREATE UNIQUE INDEX pin_pushes_one_per_reservation ON pin_pushes (reservation_id);
 CREATE INDEX pin_pushes_due ON pin_pushes (next_attempt_at) WHERE done_generation < generation;
+CREATE INDEX pin_pushes_waiting ON pin_pushes (desired_from) WHERE status = 'WAITING';
 
 CREATE TABLE problems (
   id BLOB PRIMARY KEY NOT NULL,
@@ -453,16 +465,24 @@ CREATE TABLE problems (
   key TEXT NOT NULL,
   subject_kind TEXT NOT NULL,
   subject TEXT NOT NULL,
+  -- The same, where it is an identifier of ours.
+  subject_id BLOB,
   detail TEXT NOT NULL DEFAULT '',
   critical BOOLEAN NOT NULL,
   count INTEGER NOT NULL DEFAULT 1,
   first_seen BIGINT NOT NULL,
   last_seen BIGINT NOT NULL,
   resolved_at BIGINT,
+  -- Put aside by a person; it comes back when its cause has gone and come again.
+  dismissed_at BIGINT,
+  dismissed_by TEXT,
+  dismissed_by_kind TEXT,
   created_at BIGINT NOT NULL,
   UNIQUE (property_id, id)
 );
 CREATE UNIQUE INDEX problems_one_open ON problems (property_id, key, subject) WHERE resolved_at IS NULL;
+CREATE INDEX problems_open_by_key ON problems (key, property_id, subject_id) WHERE resolved_at IS NULL;
+CREATE INDEX problems_by_time ON problems (property_id, first_seen, id);
 
 CREATE TABLE events (
   property_id BLOB NOT NULL REFERENCES properties (id),
@@ -506,6 +526,8 @@ BEGIN SELECT RAISE(ABORT, 'audit_is_append_only'); END;
 CREATE TABLE jobs (
   id BLOB PRIMARY KEY NOT NULL,
   kind TEXT NOT NULL,
+  -- Whose work it is. No key: who works on the house must not wait for who enqueues.
+  property_id BLOB,
   args TEXT NOT NULL,
   trace TEXT,
   coalesce_key TEXT,
@@ -531,6 +553,8 @@ CREATE INDEX jobs_groups ON jobs (kind, group_key, run_at)
   WHERE state = 'pending' AND group_key IS NOT NULL;
 CREATE INDEX jobs_running ON jobs (lease_until) WHERE state = 'running';
 CREATE INDEX jobs_quarantined ON jobs (kind, coalesce_key) WHERE state = 'quarantined';
+CREATE INDEX jobs_quarantined_of_property ON jobs (property_id, changed_at, id)
+  WHERE state = 'quarantined';
 
 CREATE TABLE workers (
   id BLOB PRIMARY KEY NOT NULL,
@@ -543,4 +567,18 @@ CREATE TABLE rate_gates (
   key TEXT PRIMARY KEY NOT NULL,
   -- Microseconds since 1970 at which the next permit falls due.
   next_at BIGINT NOT NULL
+);
+
+-- Vendors that do not answer, by integration. A row stands for trouble; the first answer takes it away.
+-- No key: an integration is asked about before it is stored.
+CREATE TABLE breakers (
+  integration_id BLOB PRIMARY KEY NOT NULL,
+  failures INTEGER NOT NULL,
+  -- How often in a row it closed.
+  trips INTEGER NOT NULL,
+  troubled_since BIGINT NOT NULL,
+  -- Nobody passes before; after it one call tries.
+  closed_until BIGINT,
+  trying_until BIGINT,
+  changed_at BIGINT NOT NULL
 );

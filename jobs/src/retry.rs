@@ -1,0 +1,210 @@
+//! A person asks once more for what was given up, or for what waits longer than they like.
+
+use crate::job::enqueue_urgent;
+use crate::program_devices::BLOCKED;
+use crate::push_pins::REFUSED;
+use crate::sweep::QUARANTINED;
+use crate::{Env, ProgramDevices, PushPins};
+use chrono::{DateTime, Utc};
+use portal_domain::{
+    DevicePinId, DevicePinStatus, IntegrationId, IntegrationStatus, JobId, PinPushId,
+    PinPushStatus, PinPushWait, PropertyId, SubjectKind,
+};
+use portal_store::audit::{self, NewEntry};
+use portal_store::device_pin::{self, DevicePin};
+use portal_store::event::{self, Actor};
+use portal_store::pin_push::{self, PinPush};
+use portal_store::{Conn, DbError, Timestamp, device, integration, job, problem};
+
+/// Why nothing was tried again.
+#[derive(Debug)]
+pub enum Refused<R> {
+    /// There is no such thing here.
+    NotFound,
+    /// It is done, under way or no longer wanted; this is how it stands.
+    Nothing(R),
+    /// Nobody can be asked while the integration is not connected.
+    NotConnected,
+}
+
+/// Puts a PIN on a device, or takes it off, now.
+pub async fn device_pin(
+    env: &Env,
+    property: PropertyId,
+    id: DevicePinId,
+    actor: &Actor,
+) -> Result<Result<DevicePin, Refused<DevicePin>>, DbError> {
+    let now = env.now();
+    let mut tx = env.db.begin_in(property).await?;
+    let Some(found) = one_device_pin(&mut tx, property, id).await? else {
+        return Ok(Err(Refused::NotFound));
+    };
+    let Some(device) = device::lock(&mut tx, property, found.device_id).await? else {
+        return Ok(Err(Refused::NotFound));
+    };
+    // As it stands under the lock.
+    let Some(mut row) = one_device_pin(&mut tx, property, id).await? else {
+        return Ok(Err(Refused::NotFound));
+    };
+    let under_way = row.lease_until.is_some_and(|until| *until > now);
+    let waits = row.done_generation < row.generation && is_put_off(row.next_attempt_at, now);
+    match row.status {
+        DevicePinStatus::Blocked => {
+            row.status = DevicePinStatus::Waiting;
+            row.generation += 1;
+            row.wanted_since = now.into();
+            row.attempts = 0;
+            row.last_error = None;
+        }
+        DevicePinStatus::Waiting | DevicePinStatus::Removing if waits && row.attempts > 0 => {}
+        _ => return Ok(Err(Refused::Nothing(row))),
+    }
+    if under_way {
+        return Ok(Err(Refused::Nothing(row)));
+    }
+    if !is_connected(&mut tx, property, device.integration_id).await? {
+        return Ok(Err(Refused::NotConnected));
+    }
+    row.next_attempt_at = Some(now.into());
+    device_pin::save(&mut tx, &row).await?;
+    let resolved = problem::resolve(&mut tx, property, BLOCKED, &id.to_string(), now).await?;
+    let entry = NewEntry::new("devicePinRetry", SubjectKind::DevicePin, id)
+        .before("status", found.status)
+        .after("status", row.status);
+    audit::write(&mut tx, property, actor, now, entry).await?;
+    event::publish(
+        &mut tx,
+        property,
+        actor,
+        now,
+        resolved.into_iter().collect(),
+    )
+    .await?;
+    let job = ProgramDevices {
+        property,
+        device: row.device_id,
+    };
+    enqueue_urgent(&mut tx, now, &job).await?;
+    tx.commit().await?;
+    Ok(Ok(row))
+}
+
+async fn one_device_pin(
+    conn: &mut Conn,
+    property: PropertyId,
+    id: DevicePinId,
+) -> Result<Option<DevicePin>, DbError> {
+    Ok(device_pin::by_ids(conn, property, &[id]).await?.pop())
+}
+
+/// Stores a PIN in the PMS, or takes it out, now.
+pub async fn pin_push(
+    env: &Env,
+    property: PropertyId,
+    id: PinPushId,
+    actor: &Actor,
+) -> Result<Result<PinPush, Refused<PinPush>>, DbError> {
+    let now = env.now();
+    let mut tx = env.db.begin_in(property).await?;
+    let Some(found) = pin_push::by_ids(&mut tx, property, &[id]).await?.pop() else {
+        return Ok(Err(Refused::NotFound));
+    };
+    let locked = pin_push::lock(&mut tx, property, found.reservation_id).await?;
+    let Some(mut row) = locked.filter(|row| row.id == id) else {
+        return Ok(Err(Refused::NotFound));
+    };
+    let under_way = row.lease_until.is_some_and(|until| *until > now);
+    let is_due_later = row.done_generation < row.generation
+        && is_put_off(row.next_attempt_at, now)
+        && row.attempts > 0;
+    match row.status {
+        PinPushStatus::Refused => {
+            row.status = match row.desired() {
+                Some(_) => PinPushStatus::Waiting,
+                None => PinPushStatus::Removing,
+            };
+            row.generation += 1;
+            row.wanted_since = now.into();
+            row.attempts = 0;
+            row.last_error = None;
+            row.error_said = None;
+        }
+        PinPushStatus::Waiting | PinPushStatus::Removing
+            if is_due_later && row.waiting_for != Some(PinPushWait::Door) => {}
+        _ => return Ok(Err(Refused::Nothing(row))),
+    }
+    if under_way {
+        return Ok(Err(Refused::Nothing(row)));
+    }
+    if !is_connected(&mut tx, property, row.integration_id).await? {
+        return Ok(Err(Refused::NotConnected));
+    }
+    row.waiting_for = None;
+    row.next_attempt_at = Some(now.into());
+    pin_push::save(&mut tx, &row).await?;
+    let resolved = problem::resolve(&mut tx, property, REFUSED, &id.to_string(), now).await?;
+    let entry = NewEntry::new("pinPushRetry", SubjectKind::PinPush, id)
+        .before("status", found.status)
+        .after("status", row.status);
+    audit::write(&mut tx, property, actor, now, entry).await?;
+    event::publish(
+        &mut tx,
+        property,
+        actor,
+        now,
+        resolved.into_iter().collect(),
+    )
+    .await?;
+    let job = PushPins {
+        property,
+        reservation: row.reservation_id,
+    };
+    enqueue_urgent(&mut tx, now, &job).await?;
+    tx.commit().await?;
+    Ok(Ok(row))
+}
+
+/// Runs a job that was given up once more from the start.
+pub async fn job(
+    env: &Env,
+    property: PropertyId,
+    id: JobId,
+    actor: &Actor,
+) -> Result<Result<(), Refused<()>>, DbError> {
+    let now = env.now();
+    let mut tx = env.db.begin_in(property).await?;
+    let Some(found) = job::of_property(&mut tx, property, &[id]).await?.pop() else {
+        return Ok(Err(Refused::NotFound));
+    };
+    if !found.is_given_up() || !job::replay(&mut tx, now, id).await? {
+        return Ok(Err(Refused::Nothing(())));
+    }
+    let resolved = problem::resolve(&mut tx, property, QUARANTINED, &id.to_string(), now).await?;
+    let entry = NewEntry::new("jobRetry", SubjectKind::Job, id)
+        .before("kind", &found.kind)
+        .before("code", found.code.as_deref().unwrap_or_default());
+    audit::write(&mut tx, property, actor, now, entry).await?;
+    event::publish(
+        &mut tx,
+        property,
+        actor,
+        now,
+        resolved.into_iter().collect(),
+    )
+    .await?;
+    tx.commit().await?;
+    Ok(Ok(()))
+}
+
+fn is_put_off(next: Option<Timestamp>, now: DateTime<Utc>) -> bool {
+    next.is_some_and(|at| *at > now)
+}
+
+async fn is_connected(
+    conn: &mut Conn,
+    property: PropertyId,
+    id: IntegrationId,
+) -> Result<bool, DbError> {
+    let link = integration::by_id(conn, property, id).await?;
+    Ok(link.is_some_and(|link| link.status == IntegrationStatus::Connected))
+}
