@@ -7,7 +7,7 @@
 //! | `PORTAL_ORDER=FILE` | the file says `kill PLACE NTH`: the process kills itself with SIGKILL when it comes to the place for the nth time since. `stop PLACE NTH`: with SIGSTOP; whoever started it lets it go on |
 //! | `PORTAL_PLACES=FILE` | it appends the name of every place it comes to |
 //!
-//! and a test sets a [`plan`] for what it runs itself.
+//! and a test sets a plan for what it runs itself.
 
 #[cfg(feature = "armed")]
 mod armed;

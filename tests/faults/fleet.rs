@@ -19,7 +19,7 @@ impl Drop for Process {
 }
 
 /// How long work may lie after the worker that had it was killed.
-const TAKEN_UP: Time = Time::from_secs(60);
+const TAKEN_UP: Time = Time::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_workers_and_two_apis_share_a_database() {

@@ -239,12 +239,15 @@ impl House {
     }
 
     /// What is not as it should be, now that everything is at rest. Empty: all is well.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one comparison after the other, each of the same few values"
+    )]
     pub(crate) async fn differences(&mut self, db: &Db, sealer: &Sealer) -> Vec<String> {
         let now = self.now();
         let mut wrong = Vec::new();
         let known = Known::read(db, sealer, self.property, now).await;
-        let mut pins_in_use: HashMap<String, Vec<(usize, DateTime<Utc>, DateTime<Utc>)>> =
-            HashMap::new();
+        let mut pins_in_use: HashMap<String, Vec<Use>> = HashMap::new();
         let mut found = BTreeMap::new();
         for (room, lock) in &self.rooms {
             for code in self.locks.codes(lock) {
@@ -289,7 +292,6 @@ impl House {
                     })
                     .max();
                 match (from, until, latest, code) {
-                    (None, _, _, None) => {}
                     (None, _, _, Some(_)) => {
                         wrong.push(format!("{}: still opens {room}", stay.number));
                     }
@@ -319,7 +321,7 @@ impl House {
                             digits = Some(code.pin.clone());
                         }
                     }
-                    (Some(_), ..) => {}
+                    (None, _, _, None) | (Some(_), ..) => {}
                 }
             }
             wrong.extend(in_pms(stay, digits.as_deref(), &self.mews.pins(&stay.id)));
@@ -397,6 +399,9 @@ fn in_pms(stay: &Stay, digits: Option<&str>, held: &[HeldPin]) -> Vec<String> {
         }
     }
 }
+
+/// A stay that uses a PIN, from when and until when.
+type Use = (usize, DateTime<Utc>, DateTime<Utc>);
 
 /// What Portal knows.
 struct Known {

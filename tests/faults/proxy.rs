@@ -75,7 +75,7 @@ impl Proxy {
                 let shared = of_each.clone();
                 tokio::spawn(async move {
                     // A connection that ends is what this is for.
-                    let _ = carry(client, target, &shared).await;
+                    let _ = Box::pin(carry(client, target, &shared)).await;
                 });
             }
         });

@@ -113,7 +113,7 @@ async fn trouble_never_breaks_an_integration_and_a_revoked_token_does() {
         portal
             .clock
             .advance(Duration::seconds(rng.random_range(61..400)));
-        plan(&hurry, work(&portal)).await;
+        Box::pin(plan(&hurry, work(&portal))).await;
         ordered += times + 2;
         happened = of_vendors(ordered, &house) + of_networks();
         for status in status(&portal, hotel.property).await {

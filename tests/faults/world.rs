@@ -82,7 +82,7 @@ impl World {
         let mut log = File::options();
         let log = log.create(true).append(true).open(self.file("log"));
         let log = log.expect("a log");
-        Command::new(env!("CARGO_BIN_EXE_portal-armed"))
+        Command::new(armed())
             .arg(parts)
             .env_clear()
             .env("DATABASE_URL", &self.url)
@@ -252,6 +252,13 @@ impl World {
         assert_eq!(self.house.locks.refused(), Vec::<String>::new());
         assert!(!self.log().contains("deadlock"), "{}", self.log());
     }
+}
+
+/// The program that is killed, which cargo builds beside the tests.
+fn armed() -> PathBuf {
+    let tests = std::env::current_exe().expect("the tests");
+    let folder = tests.ancestors().nth(2).expect("the folder of the build");
+    folder.join("examples/portal-armed")
 }
 
 /// An address nobody listens on.

@@ -52,7 +52,7 @@ impl Socket {
     /// The next message.
     pub(crate) async fn hear(&mut self) -> Value {
         loop {
-            let message = tokio::time::timeout(Duration::from_secs(60), self.stream.next()).await;
+            let message = tokio::time::timeout(Duration::from_mins(1), self.stream.next()).await;
             match message.expect("an answer in time") {
                 Some(Ok(Message::Text(text))) => {
                     return serde_json::from_str(&text).expect("JSON");
