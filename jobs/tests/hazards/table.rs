@@ -9,6 +9,7 @@ use std::time::Duration;
 const COLUMNS: [(&str, &str, &str); 18] = [
     ("id", "uuid PRIMARY KEY", "BLOB PRIMARY KEY NOT NULL"),
     ("kind", "text NOT NULL", "TEXT NOT NULL"),
+    ("property_id", "uuid", "BLOB"),
     ("args", "text NOT NULL", "TEXT NOT NULL"),
     ("trace", "text", "TEXT"),
     ("coalesce_key", "text", "TEXT"),
