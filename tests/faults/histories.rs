@@ -17,7 +17,7 @@ use std::time::Instant;
 /// Events of one history.
 const EVENTS: usize = 50;
 /// Histories of one house. A seed names all of them, as what was before has a say in what comes.
-const OF_A_HOUSE: usize = 20;
+const OF_A_HOUSE: usize = 10;
 /// The last one has no lock.
 const ROOMS: [&str; 3] = ["101", "102", "103"];
 
@@ -233,7 +233,7 @@ fn before_the_clocks_change(now: DateTime<Utc>) -> DateTime<Utc> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn random_histories_end_as_the_model_says() {
-    let histories = count("PORTAL_HISTORIES", 20);
+    let histories = count("PORTAL_HISTORIES", 10);
     let first = seed("PORTAL_SEED");
     let began = Instant::now();
     println!("histories: first seed {first}");

@@ -79,7 +79,7 @@ async fn killed_at_every_place_of_every_flow_it_comes_right() {
     // Each place is met several times in a flow: how many of them are tried.
     let depth = u32::try_from(count("PORTAL_KILL_DEPTH", 1)).unwrap_or(1);
     // One place of so many in each flow, another in each flow.
-    let share = count("PORTAL_KILL_SHARE", 6);
+    let share = count("PORTAL_KILL_SHARE", 8);
     let began = Instant::now();
     let mut first = World::new("Hotel Kill", &ROOMS).await;
     let turns: Vec<Vec<(String, u32)>> = places(&mut first)
@@ -203,7 +203,7 @@ async fn random_kills(kills: usize, seed: u64) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_random_it_comes_right() {
-    let kills = count("PORTAL_KILLS", 100);
+    let kills = count("PORTAL_KILLS", 80);
     let first = super::seed("PORTAL_SEED");
     println!("random kills: seeds from {first}");
     let began = Instant::now();

@@ -140,7 +140,7 @@ async fn cases(portal: &Portal, house: &mut House) -> Vec<Vec<Case>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_done_twice_or_failed_changes_nothing_in_the_end() {
     // One case of so many, spread over all stages.
-    let share = count("PORTAL_STEP_SHARE", 12);
+    let share = count("PORTAL_STEP_SHARE", 24);
     let began = Instant::now();
     let portal = Portal::start_unlimited().await;
     let hotel = portal.hotel("Hotel Twice").await.with_mews().await;

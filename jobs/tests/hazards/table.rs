@@ -6,7 +6,7 @@ use portal_store::job::{self, Landing};
 use std::time::Duration;
 
 /// Name, type on PostgreSQL, type on SQLite.
-const COLUMNS: [(&str, &str, &str); 18] = [
+const COLUMNS: [(&str, &str, &str); 19] = [
     ("id", "uuid PRIMARY KEY", "BLOB PRIMARY KEY NOT NULL"),
     ("kind", "text NOT NULL", "TEXT NOT NULL"),
     ("property_id", "uuid", "BLOB"),
