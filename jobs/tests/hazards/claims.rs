@@ -41,8 +41,8 @@ fn many(bench: &Bench) -> usize {
     }
 }
 
-/// AP-1. Stock joins the claimed ids to the whole table, so that a claim takes as long as there
-/// are rows.
+/// AP-1. Stock joins the claimed ids to the whole table once many are due, and reads through all
+/// that is more urgent but due later.
 #[tokio::test(flavor = "multi_thread")]
 async fn claim_is_flat_under_backlog() {
     let bench = Bench::new("flat").await;

@@ -85,7 +85,8 @@ async fn three_crashes_quarantine() {
     workers.stop(Duration::from_secs(1)).await;
 }
 
-/// AP-8. Stock lets whoever reports last win, even when the job is another's by then.
+/// AP-8. Stock asks for the worker's name alone: the late end of an old run overwrites a job that was
+/// claimed again under the same name.
 #[tokio::test(flavor = "multi_thread")]
 async fn zombie_finish_changes_nothing() {
     let bench = Bench::new("zombie").await;
