@@ -103,11 +103,9 @@ async fn slow_job_keeps_its_lease() {
         bench.enqueue(&bench.step(&n.to_string(), How::Door)).await;
     }
     let workers = bench.start();
-    let running = "SELECT count(*) AS n FROM jobs WHERE state = 'running'";
+    // On a quick machine more are claimed by then than run.
     bench
-        .until("four run and more is claimed", async || {
-            bench.ran().len() == 34 && bench.number(running).await > 4
-        })
+        .until("four run", async || bench.ran().len() == 34)
         .await;
     let first = bench.now();
     let shortest = if bench.is_postgres() {
