@@ -94,30 +94,26 @@ pub(crate) fn point(place: &str) {
     }
     if let Some(file) = &*ORDER
         && let Ok(order) = std::fs::read_to_string(file)
-        && let Some(signal) = obey(order.trim(), place)
+        && is_now(order.trim(), place)
     {
-        let _ = kill_process(getpid(), signal);
+        let _ = kill_process(getpid(), Signal::KILL);
     }
 }
 
-/// The signal an order asks for at this place, if it does.
-fn obey(order: &str, place: &str) -> Option<Signal> {
-    let mut words = order.split(' ');
-    let signal = match words.next()? {
-        "kill" => Signal::KILL,
-        "stop" => Signal::STOP,
-        _ => return None,
+/// Whether an order is about this place and this time.
+fn is_now(order: &str, place: &str) -> bool {
+    let Some((named, nth)) = order.rsplit_once(':') else {
+        return false;
     };
-    if words.next()? != place {
-        return None;
+    if named != place {
+        return false;
     }
-    let nth: u32 = words.next()?.parse().ok()?;
     let mut met = MET.lock().unwrap_or_else(PoisonError::into_inner);
     if met.0 != order {
         *met = (order.to_owned(), 0);
     }
     met.1 += 1;
-    (met.1 == nth).then_some(signal)
+    nth.parse() == Ok(met.1)
 }
 
 pub(crate) fn patience(usual: Duration) -> Duration {

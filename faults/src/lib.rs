@@ -1,10 +1,10 @@
-//! Places at which a test makes Portal die, stop, fail or repeat itself.
+//! Places at which a test makes Portal die, fail or repeat itself.
 //!
 //! Without the feature `armed` they compile to nothing. With it a process obeys two variables:
 //!
 //! | Variable | |
 //! |---|---|
-//! | `PORTAL_ORDER=FILE` | the file says `kill PLACE NTH`: the process kills itself with SIGKILL when it comes to the place for the nth time since. `stop PLACE NTH`: with SIGSTOP; whoever started it lets it go on |
+//! | `PORTAL_ORDER=FILE` | the file says `PLACE:NTH`: the process kills itself with SIGKILL when it comes to the place for the nth time since |
 //! | `PORTAL_PLACES=FILE` | it appends the name of every place it comes to |
 //!
 //! and a test sets a plan for what it runs itself.

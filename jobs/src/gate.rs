@@ -5,8 +5,7 @@ use async_trait::async_trait;
 use chrono::Duration;
 use portal_domain::IntegrationId;
 use portal_interface::{App, Clock, Gate, GateClosed, Reach};
-use portal_store::breaker::{self, Pass};
-use portal_store::{Db, DbError, rate};
+use portal_store::{Db, DbError, breaker, rate};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -73,12 +72,9 @@ impl StoreGate {
             return Ok(None);
         }
         let mut tx = self.db.begin().await?;
-        let pass = breaker::pass(&mut tx, integration, now).await?;
+        let closed_until = breaker::pass(&mut tx, integration, now).await?;
         tx.commit().await?;
-        Ok(match pass {
-            Pass::Free | Pass::Troubled => None,
-            Pass::Closed(until) => Some((until - now).to_std().unwrap_or(PATIENCE)),
-        })
+        Ok(closed_until.map(|until| (until - now).to_std().unwrap_or(PATIENCE)))
     }
 
     async fn keep(&self, integration: IntegrationId, reach: Reach) -> Result<(), DbError> {
@@ -172,6 +168,7 @@ impl Gate for StoreGate {
             );
         }
     }
+
     async fn report(&self, _: &'static App, integration: IntegrationId, reach: Reach) {
         if reach == Reach::Answered && !self.is_troubled(integration) {
             return;

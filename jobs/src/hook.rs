@@ -20,7 +20,7 @@ const ROOMS_EVERY: Duration = Duration::minutes(1);
 pub async fn take(env: &Env, app: &str, hints: &[Hint]) -> Result<usize, DbError> {
     let mut unknown = 0;
     let mut found = Vec::new();
-    // Found before the transaction, so that a delivery for nobody does not wait for the writer.
+    // Found before any transaction, so that a delivery for nobody does not wait for the writer.
     let mut conn = env.db.read().await?;
     for hint in hints {
         let to = match (&hint.account, &hint.connection) {
@@ -36,39 +36,26 @@ pub async fn take(env: &Env, app: &str, hints: &[Hint]) -> Result<usize, DbError
     if found.is_empty() {
         return Ok(unknown);
     }
-    // The order in which other transactions touch the same rows: checks, then links, then reads.
-    found.sort_by_key(|(hint, link)| (rank(&hint.look), link.id));
-    let mut tx = env.db.begin().await?;
-    for (hint, link) in found {
-        note(&mut tx, env, hint, &link).await?;
+    found.sort_by_key(|(_, link)| link.property_id);
+    for house in found.chunk_by(|(_, a), (_, b)| a.property_id == b.property_id) {
+        let mut tx = env.db.begin_in(house[0].1.property_id).await?;
+        for (hint, link) in house {
+            note(&mut tx, env, hint, link).await?;
+        }
+        tx.commit().await?;
     }
-    tx.commit().await?;
     Ok(unknown)
 }
 
-fn rank(look: &Look) -> u8 {
-    match look {
-        Look::Credentials => 0,
-        Look::Reservations(_) => 1,
-        Look::Rooms => 2,
-    }
-}
-
 async fn note(tx: &mut Tx, env: &Env, hint: &Hint, link: &Integration) -> Result<(), DbError> {
+    learn(tx, hint, link).await?;
     match &hint.look {
         Look::Credentials => {
             let trigger = ValidationTrigger::Hint;
-            validate_integration::ask(tx, env, link.property_id, link.id, trigger).await?;
-            learn(tx, hint, link).await
+            validate_integration::ask(tx, env, link.property_id, link.id, trigger).await
         }
-        Look::Reservations(ids) => {
-            learn(tx, hint, link).await?;
-            reservations(tx, env, link, ids).await
-        }
-        Look::Rooms => {
-            learn(tx, hint, link).await?;
-            rooms(tx, env, link).await
-        }
+        Look::Reservations(ids) => reservations(tx, env, link, ids).await,
+        Look::Rooms => rooms(tx, env, link).await,
     }
 }
 

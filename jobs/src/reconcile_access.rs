@@ -457,7 +457,8 @@ impl Work<'_> {
         }
         if why.existing == Existing::End {
             // The room the guest moved from in the house, still open for the luggage.
-            for keychain in self.superseded(tx).await? {
+            let (property, id) = (self.reservation.property_id, self.reservation.id);
+            for keychain in keychain::superseded(tx, property, id, self.now).await? {
                 self.end(tx, keychain, why.code).await?;
             }
         }
@@ -483,19 +484,6 @@ impl Work<'_> {
         };
         self.resolve_kept(tx).await?;
         Ok(())
-    }
-
-    /// Keychains of rooms the guest has left that still open.
-    async fn superseded(&self, tx: &mut Tx) -> Result<Vec<Keychain>, DbError> {
-        let property = self.reservation.property_id;
-        let mut live = Vec::new();
-        for pin in portal_store::pin::of_reservation(tx, property, self.reservation.id).await? {
-            let keychains = keychain::of_pin(tx, property, pin).await?;
-            live.extend(keychains.into_iter().filter(|keychain| {
-                keychain.superseded_by.is_some() && !keychain.status(self.now).is_over()
-            }));
-        }
-        Ok(live)
     }
 
     async fn end(

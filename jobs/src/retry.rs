@@ -12,9 +12,9 @@ use portal_domain::{
 };
 use portal_store::audit::{self, NewEntry};
 use portal_store::device_pin::{self, DevicePin};
-use portal_store::event::{self, Actor};
+use portal_store::event::{self, Actor, NewEvent};
 use portal_store::pin_push::{self, PinPush};
-use portal_store::{Conn, DbError, Timestamp, device, integration, job, problem};
+use portal_store::{Conn, DbError, Timestamp, Tx, device, integration, job, problem};
 
 /// Why nothing was tried again.
 #[derive(Debug)]
@@ -36,16 +36,13 @@ pub async fn device_pin(
 ) -> Result<Result<DevicePin, Refused<DevicePin>>, DbError> {
     let now = env.now();
     let mut tx = env.db.begin_in(property).await?;
-    let Some(found) = one_device_pin(&mut tx, property, id).await? else {
+    let Some(mut row) = device_pin::by_ids(&mut tx, property, &[id]).await?.pop() else {
         return Ok(Err(Refused::NotFound));
     };
-    let Some(device) = device::lock(&mut tx, property, found.device_id).await? else {
+    let Some(device) = device::lock(&mut tx, property, row.device_id).await? else {
         return Ok(Err(Refused::NotFound));
     };
-    // As it stands under the lock.
-    let Some(mut row) = one_device_pin(&mut tx, property, id).await? else {
-        return Ok(Err(Refused::NotFound));
-    };
+    let before = row.status;
     let under_way = row.lease_until.is_some_and(|until| *until > now);
     let waits = row.done_generation < row.generation && is_put_off(row.next_attempt_at, now);
     match row.status {
@@ -69,17 +66,9 @@ pub async fn device_pin(
     device_pin::save(&mut tx, &row).await?;
     let resolved = problem::resolve(&mut tx, property, BLOCKED, &id.to_string(), now).await?;
     let entry = NewEntry::new("devicePinRetry", SubjectKind::DevicePin, id)
-        .before("status", found.status)
+        .before("status", before)
         .after("status", row.status);
-    audit::write(&mut tx, property, actor, now, entry).await?;
-    event::publish(
-        &mut tx,
-        property,
-        actor,
-        now,
-        resolved.into_iter().collect(),
-    )
-    .await?;
+    note(&mut tx, property, actor, now, entry, resolved).await?;
     let job = ProgramDevices {
         property,
         device: row.device_id,
@@ -87,14 +76,6 @@ pub async fn device_pin(
     enqueue_urgent(&mut tx, now, &job).await?;
     tx.commit().await?;
     Ok(Ok(row))
-}
-
-async fn one_device_pin(
-    conn: &mut Conn,
-    property: PropertyId,
-    id: DevicePinId,
-) -> Result<Option<DevicePin>, DbError> {
-    Ok(device_pin::by_ids(conn, property, &[id]).await?.pop())
 }
 
 /// Stores a PIN in the PMS, or takes it out, now.
@@ -113,6 +94,7 @@ pub async fn pin_push(
     let Some(mut row) = locked.filter(|row| row.id == id) else {
         return Ok(Err(Refused::NotFound));
     };
+    let before = row.status;
     let under_way = row.lease_until.is_some_and(|until| *until > now);
     let is_due_later = row.done_generation < row.generation
         && is_put_off(row.next_attempt_at, now)
@@ -144,17 +126,9 @@ pub async fn pin_push(
     pin_push::save(&mut tx, &row).await?;
     let resolved = problem::resolve(&mut tx, property, REFUSED, &id.to_string(), now).await?;
     let entry = NewEntry::new("pinPushRetry", SubjectKind::PinPush, id)
-        .before("status", found.status)
+        .before("status", before)
         .after("status", row.status);
-    audit::write(&mut tx, property, actor, now, entry).await?;
-    event::publish(
-        &mut tx,
-        property,
-        actor,
-        now,
-        resolved.into_iter().collect(),
-    )
-    .await?;
+    note(&mut tx, property, actor, now, entry, resolved).await?;
     let job = PushPins {
         property,
         reservation: row.reservation_id,
@@ -183,17 +157,23 @@ pub async fn job(
     let entry = NewEntry::new("jobRetry", SubjectKind::Job, id)
         .before("kind", &found.kind)
         .before("code", found.code.as_deref().unwrap_or_default());
-    audit::write(&mut tx, property, actor, now, entry).await?;
-    event::publish(
-        &mut tx,
-        property,
-        actor,
-        now,
-        resolved.into_iter().collect(),
-    )
-    .await?;
+    note(&mut tx, property, actor, now, entry, resolved).await?;
     tx.commit().await?;
     Ok(Ok(()))
+}
+
+/// Who asked, and that the problem is gone, if there was one.
+async fn note(
+    tx: &mut Tx,
+    property: PropertyId,
+    actor: &Actor,
+    now: DateTime<Utc>,
+    entry: NewEntry,
+    resolved: Option<NewEvent>,
+) -> Result<(), DbError> {
+    audit::write(tx, property, actor, now, entry).await?;
+    event::publish(tx, property, actor, now, resolved.into_iter().collect()).await?;
+    Ok(())
 }
 
 fn is_put_off(next: Option<Timestamp>, now: DateTime<Utc>) -> bool {

@@ -37,17 +37,6 @@ pub struct Breaker {
     pub changed_at: Timestamp,
 }
 
-/// Whether a call may be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pass {
-    /// It may; nothing is known against it.
-    Free,
-    /// It may, and its answer is waited for: there was trouble.
-    Troubled,
-    /// Not before then.
-    Closed(DateTime<Utc>),
-}
-
 /// How the vendor of an integration answers. `None`: well, or nobody has asked.
 pub async fn of(conn: &mut Conn, integration: IntegrationId) -> QueryResult<Option<Breaker>> {
     on!(conn, c => {
@@ -60,20 +49,21 @@ pub async fn of(conn: &mut Conn, integration: IntegrationId) -> QueryResult<Opti
     })
 }
 
-/// Asks for leave to call. After a pause one caller gets it and the others wait for that call.
+/// Asks for leave to call. `Some`: not before then. After a pause one caller gets it and the others
+/// wait for that call.
 pub async fn pass(
     conn: &mut Conn,
     integration: IntegrationId,
     now: DateTime<Utc>,
-) -> QueryResult<Pass> {
+) -> QueryResult<Option<DateTime<Utc>>> {
     let Some(row) = of(conn, integration).await? else {
-        return Ok(Pass::Free);
+        return Ok(None);
     };
     let Some(until) = row.closed_until else {
-        return Ok(Pass::Troubled);
+        return Ok(None);
     };
     if *until > now {
-        return Ok(Pass::Closed(*until));
+        return Ok(Some(*until));
     }
     let tries = on!(conn, c => {
         diesel::update(
@@ -89,10 +79,10 @@ pub async fn pass(
         .await
     })?;
     if tries == 1 {
-        return Ok(Pass::Troubled);
+        return Ok(None);
     }
     let until = row.trying_until.map_or(now + TRY, |until| *until);
-    Ok(Pass::Closed(until.max(now + Duration::seconds(1))))
+    Ok(Some(until.max(now + Duration::seconds(1))))
 }
 
 /// A call had no answer. Five in a row close for a minute, each further one for twice as long.

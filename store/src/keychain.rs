@@ -175,6 +175,26 @@ pub async fn current(
     })
 }
 
+/// The keychains of a reservation that others replaced and that open after `now`.
+pub async fn superseded(
+    conn: &mut Conn,
+    property: PropertyId,
+    reservation: ReservationId,
+    now: DateTime<Utc>,
+) -> QueryResult<Vec<Keychain>> {
+    on!(conn, c => {
+        keychains::table
+            .filter(keychains::property_id.eq(property))
+            .filter(keychains::reservation_id.eq(reservation))
+            .filter(keychains::superseded_by.is_not_null())
+            .filter(keychains::revoked_at.is_null())
+            .filter(keychains::ends_at.gt(Timestamp(now)))
+            .select(Keychain::as_select())
+            .load(c)
+            .await
+    })
+}
+
 /// Every keychain with this PIN.
 pub async fn of_pin(
     conn: &mut Conn,

@@ -77,7 +77,7 @@ async fn two_workers_and_two_apis_share_a_database() {
         let (dying, living) = (format!("-{n}"), format!("-{}", 1 - n));
         // The other one is away until the first has begun.
         workers[1 - n] = None;
-        world.order_to(&dying, "kill program-devices.call.before 1");
+        world.order_to(&dying, "program-devices.call.before:1");
         let now = world.house.now();
         world.house.book(
             Some("101"),

@@ -52,7 +52,7 @@ async fn pass(world: &mut World, turn: &[Option<(String, u32)>]) -> usize {
     for ((name, act), place) in STAGES.iter().zip(turn) {
         let what = format!("{name}, killed at {place:?}");
         if let Some((place, nth)) = place {
-            world.order(&format!("kill {place} {nth}"));
+            world.order(&format!("{place}:{nth}"));
         }
         act(&mut world.house, stay);
         if !world.comes_right(&what).await {

@@ -5,7 +5,6 @@ use super::house::House;
 use crate::harness::Portal;
 use chrono::{DateTime, Duration, Utc};
 use portal_faults::{Plan, Twist, plan};
-use portal_jobs::{drain, registry, sweep};
 use portal_mews::fake::StayState;
 use portal_store::job;
 use std::collections::BTreeMap;
@@ -52,15 +51,9 @@ pub(super) fn dates(house: &House) -> (DateTime<Utc>, DateTime<Utc>) {
 
 /// Runs whatever is due. What fails here would be tried again by a process that lives on.
 async fn work(portal: &Portal, what: &str) {
-    let registry = registry();
     for _ in 0..50 {
-        let swept = sweep::sweep(&portal.env, false).await;
-        let drained = drain(&portal.env, &registry).await;
-        if let (Ok(()), Ok(drained)) = (swept, drained) {
-            assert_eq!(drained.set_aside, [], "given up");
-            if drained.ran == 0 {
-                return;
-            }
+        if portal.round().await.is_ok_and(|ran| ran == 0) {
+            return;
         }
     }
     let mut conn = portal.env.db.read().await.expect("a connection");

@@ -9,7 +9,6 @@ use crate::harness::{Hotel, Portal};
 use chrono::Duration;
 use portal_domain::{IntegrationStatus, PropertyId};
 use portal_faults::{Plan, plan};
-use portal_jobs::{drain, registry, sweep};
 use portal_mews::fake::Fault;
 use portal_store::integration;
 use portal_virtual::fake::Fault as LockFault;
@@ -52,20 +51,6 @@ async fn status(portal: &Portal, property: PropertyId) -> Vec<IntegrationStatus>
         .await
         .expect("integrations");
     live.iter().map(|link| link.status).collect()
-}
-
-/// Runs what is due; vendors may answer as they like.
-async fn work(portal: &Portal) {
-    let registry = registry();
-    for _ in 0..50 {
-        sweep::sweep(&portal.env, false).await.expect("a sweep");
-        let drained = drain(&portal.env, &registry).await.expect("the jobs");
-        assert_eq!(drained.set_aside, [], "given up");
-        if drained.ran == 0 {
-            return;
-        }
-    }
-    panic!("the jobs never come to rest");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,7 +98,7 @@ async fn trouble_never_breaks_an_integration_and_a_revoked_token_does() {
         portal
             .clock
             .advance(Duration::seconds(rng.random_range(61..400)));
-        Box::pin(plan(&hurry, work(&portal))).await;
+        Box::pin(plan(&hurry, portal.settle())).await;
         ordered += times + 2;
         happened = of_vendors(ordered, &house) + of_networks();
         for status in status(&portal, hotel.property).await {
@@ -129,7 +114,7 @@ async fn trouble_never_breaks_an_integration_and_a_revoked_token_does() {
     let mut wrong = vec!["nothing was compared".to_owned()];
     for _ in 0..20 {
         portal.clock.advance(Duration::minutes(2));
-        work(&portal).await;
+        portal.settle().await;
         house.all_seen();
         wrong = house.differences(&portal.env.db, &portal.env.sealer).await;
         if wrong.is_empty() {
@@ -143,7 +128,7 @@ async fn trouble_never_breaks_an_integration_and_a_revoked_token_does() {
     let mut noticed = None;
     while house.now() - revoked < NOTICED && noticed.is_none() {
         portal.clock.advance(Duration::seconds(20));
-        work(&portal).await;
+        portal.settle().await;
         let broken = status(&portal, hotel.property).await;
         noticed = broken
             .contains(&IntegrationStatus::Broken)

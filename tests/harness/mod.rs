@@ -20,7 +20,7 @@ use portal_domain::Role;
 use portal_interface::{Clock, Gate, Http, OpenGate, SecretString};
 use portal_jobs::{Chance, Env, StoreGate, drain, registry, sweep};
 use portal_mews::fake::{FakeMews, Options};
-use portal_store::{Sealer, membership, property, user};
+use portal_store::{DbError, Sealer, membership, property, user};
 use portal_virtual::fake::FakeLocks;
 use secrecy::ExposeSecret;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -133,18 +133,22 @@ impl Portal {
         Hotel::new(self, name).await
     }
 
-    /// Runs whatever is due, until nothing is. Fails when a job was given up.
+    /// Runs whatever is due, once. Fails when a job was given up. Answers how many jobs ran.
+    pub(crate) async fn round(&self) -> Result<usize, DbError> {
+        sweep::sweep(&self.env, false).await?;
+        let drained = drain(&self.env, &registry()).await?;
+        assert!(
+            drained.set_aside.is_empty(),
+            "given up: {:?}",
+            drained.set_aside
+        );
+        Ok(drained.ran)
+    }
+
+    /// Runs whatever is due, until nothing is.
     pub(crate) async fn settle(&self) {
-        let registry = registry();
         for _ in 0..50 {
-            sweep::sweep(&self.env, false).await.expect("a sweep");
-            let drained = drain(&self.env, &registry).await.expect("the jobs");
-            assert!(
-                drained.set_aside.is_empty(),
-                "given up: {:?}",
-                drained.set_aside
-            );
-            if drained.ran == 0 {
+            if self.round().await.expect("the database") == 0 {
                 return;
             }
         }

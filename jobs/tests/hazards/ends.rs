@@ -154,14 +154,7 @@ async fn completions_are_written() {
     for n in 0..40 {
         bench.steps(&[&n.to_string()]).await;
     }
-    bench.enqueue(&bench.step("put off", How::Retry)).await;
-    bench.enqueue(&bench.step("given up", How::GiveUp)).await;
-    bench.enqueue(&bench.step("panics", How::Panic)).await;
-    let ended = async || {
-        let rows = bench.rows().await;
-        rows.len() == 3 && rows.iter().all(|row| row.code.is_some())
-    };
-    bench.until("every end is written", ended).await;
+    bench.end_badly().await;
     workers.stop(Duration::from_secs(1)).await;
     let mut left = bench.states().await;
     left.sort();

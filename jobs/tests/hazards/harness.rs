@@ -304,6 +304,18 @@ impl Bench {
         job::claim(self.db(), self.now(), &ask).await.unwrap()
     }
 
+    /// Jobs that end in each of the three bad ways, and nothing else is left.
+    pub(crate) async fn end_badly(&self) {
+        self.enqueue(&self.step("put off", How::Retry)).await;
+        self.enqueue(&self.step("given up", How::GiveUp)).await;
+        self.enqueue(&self.step("panics", How::Panic)).await;
+        let ended = async || {
+            let rows = self.rows().await;
+            rows.len() == 3 && rows.iter().all(|row| row.code.is_some())
+        };
+        self.until("every end is written", ended).await;
+    }
+
     pub(crate) async fn until(&self, what: &str, mut done: impl AsyncFnMut() -> bool) {
         let started = Instant::now();
         while !done().await {

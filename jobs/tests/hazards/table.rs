@@ -1,6 +1,6 @@
 //! The table of tomorrow under the code of today.
 
-use crate::harness::{Bench, How};
+use crate::harness::Bench;
 use portal_domain::WorkerId;
 use portal_store::job::{self, Landing};
 use std::time::Duration;
@@ -67,14 +67,7 @@ async fn a_newer_table_is_read_by_name() {
     // Everything once: merged, claimed, put off, set aside, replayed, lost, finished.
     let workers = bench.start();
     bench.steps(&["a", "a", "b"]).await;
-    bench.enqueue(&bench.step("put off", How::Retry)).await;
-    bench.enqueue(&bench.step("given up", How::GiveUp)).await;
-    bench.enqueue(&bench.step("panics", How::Panic)).await;
-    let ended = async || {
-        let rows = bench.rows().await;
-        rows.len() == 3 && rows.iter().all(|row| row.code.is_some())
-    };
-    bench.until("every end is written", ended).await;
+    bench.end_badly().await;
     workers.stop(Duration::from_secs(1)).await;
     let mut conn = bench.db().read().await.unwrap();
     let aside = job::quarantined(&mut conn, 10).await.unwrap();
