@@ -191,7 +191,7 @@ impl World {
     }
 
     /// Everything a person needs who looks into a failure.
-    async fn account(&self) -> String {
+    pub(crate) async fn account(&self) -> String {
         let mut conn = self.look.read().await.expect("a connection");
         let jobs = job::all(&mut conn).await.expect("the jobs");
         let all = Page::first(1_000);
