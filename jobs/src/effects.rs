@@ -2,6 +2,7 @@
 //! of what must happen; jobs only ring the bell.
 
 use crate::Env;
+use crate::job::chain;
 use crate::reconcile_access::is_main;
 use chrono::{DateTime, Duration, Utc};
 use portal_domain::{
@@ -26,6 +27,31 @@ pub(crate) const DEADLINE: std::time::Duration = std::time::Duration::from_secs(
 pub(crate) const LOOK_AGAIN: Duration = Duration::seconds(60);
 /// How long the PMS keeps a copy at most while locks still have to forget the code.
 const REMOVAL_PATIENCE: Duration = Duration::minutes(15);
+
+/// How long the end of an effect is tried to be written while the database is away.
+const SEE_THROUGH: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// Writes down how an effect ended, again and again while the database is away: otherwise nobody
+/// would know, and the next had to wait for the lease and look first. `write` changes nothing when
+/// it has been through already.
+pub(crate) async fn see_through<T, F>(write: impl Fn() -> F) -> Result<T, DbError>
+where
+    F: Future<Output = Result<T, DbError>>,
+{
+    let begun = tokio::time::Instant::now();
+    loop {
+        match write().await {
+            Err(error) if error.is_passing() && begun.elapsed() < SEE_THROUGH => {
+                tracing::warn!(
+                    error = chain(&error),
+                    "the end of an effect is not saved yet"
+                );
+                tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            }
+            ended => return ended,
+        }
+    }
+}
 
 /// What has to be carried out now.
 #[derive(Debug, Default)]

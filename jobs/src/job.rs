@@ -62,6 +62,8 @@ impl Priority {
 pub enum Code {
     /// The database failed.
     Database,
+    /// The database was away for a moment.
+    DatabaseAway,
     /// A secret could not be sealed or opened.
     Sealing,
     /// Another worker holds what it needs.
@@ -83,6 +85,7 @@ impl Code {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Database => "DATABASE",
+            Self::DatabaseAway => "DATABASE_AWAY",
             Self::Sealing => "SEALING",
             Self::Busy => "BUSY",
             Self::Invalid => "INVALID",
@@ -116,6 +119,7 @@ impl From<DbError> for JobError {
     fn from(error: DbError) -> Self {
         let code = match error {
             DbError::Seal(_) => Code::Sealing,
+            _ if error.is_passing() => Code::DatabaseAway,
             _ => Code::Database,
         };
         // Logged here, as nothing but the code goes on.

@@ -65,7 +65,7 @@ impl Job for ProgramDevices {
         })
         .await;
         step("program-devices.finish", || {
-            self.finish(env, &leased, &answer)
+            effects::see_through(|| self.finish(env, &leased, &answer))
         })
         .await?;
         Ok(())

@@ -33,7 +33,7 @@ pub(crate) const PERMISSION: &str = "integration.may_not_store_pins";
 
 impl Job for PushPins {
     const KIND: &'static str = "push-pins";
-    const DEADLINE: std::time::Duration = std::time::Duration::from_secs(30);
+    const DEADLINE: std::time::Duration = std::time::Duration::from_mins(1);
     const CONCURRENCY: usize = 8;
 
     fn coalesce_key(&self) -> Option<String> {
@@ -61,7 +61,10 @@ impl Job for PushPins {
                 .unwrap_or(Err(AdapterError::Unreachable(Trouble::Deadline)))
         })
         .await;
-        step("push-pins.finish", || self.finish(env, &leased, &answer)).await?;
+        step("push-pins.finish", || {
+            effects::see_through(|| self.finish(env, &leased, &answer))
+        })
+        .await?;
         Ok(())
     }
 }

@@ -91,6 +91,38 @@ pub enum DbError {
     Seal(#[from] crate::seal::SealError),
 }
 
+impl DbError {
+    /// Whether the database itself was away or busy, so that the same thing may work in a moment:
+    /// it restarts, the connection broke, or two transactions stood in each other's way.
+    pub fn is_passing(&self) -> bool {
+        use diesel::result::{DatabaseErrorKind as Kind, Error};
+        match self {
+            Self::Unavailable(_) | Self::Query(Error::BrokenTransactionManager) => true,
+            Self::Query(Error::DatabaseError(kind, info)) => match kind {
+                Kind::ClosedConnection | Kind::UnableToSendCommand | Kind::SerializationFailure => {
+                    true
+                }
+                // PostgreSQL's classes 57P and 40P, of which only the words come through, and what
+                // SQLite says when it waited too long. In another language it is an ordinary
+                // failure, which is tried again too.
+                Kind::Unknown => {
+                    let words = info.message();
+                    [
+                        "terminating connection",
+                        "the database system is",
+                        "deadlock detected",
+                    ]
+                    .iter()
+                    .any(|start| words.starts_with(start))
+                        || words == "database is locked"
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
+
 impl From<portal_faults::Injected> for DbError {
     fn from(injected: portal_faults::Injected) -> Self {
         Self::Unavailable(injected.into())

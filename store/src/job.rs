@@ -596,6 +596,8 @@ const RETRY: &str = report!(
      code = CASE WHEN again_at IS NULL AND attempts >= 24 THEN 'EXHAUSTED' ELSE $2 END, \
      run_at = COALESCE(again_at, $3), attempts = attempts + 1, starts = 0"
 );
+const REST: &str =
+    report!("state = 'pending', code = $2, run_at = COALESCE(again_at, $3), starts = 0");
 const QUARANTINE: &str = report!(
     "state = CASE WHEN again_at IS NULL THEN 'quarantined' ELSE 'pending' END, code = $2, \
      run_at = COALESCE(again_at, $3), attempts = attempts + 1, starts = 0"
@@ -622,6 +624,17 @@ pub async fn retry(
     code: &str,
 ) -> Result<Landing, DbError> {
     report(db, RETRY, now, fence, at, code).await
+}
+
+/// Puts a job off until `at` that failed for no fault of its own.
+pub async fn rest(
+    db: &Db,
+    now: DateTime<Utc>,
+    fence: &Fence,
+    at: DateTime<Utc>,
+    code: &str,
+) -> Result<Landing, DbError> {
+    report(db, REST, now, fence, at, code).await
 }
 
 /// Sets a job aside that another run would not help.
@@ -684,6 +697,19 @@ pub async fn give_back(
     fences: &[(Fence, bool)],
 ) -> Result<(), DbError> {
     let mut writer = Writer::open(db).await?;
+    release(&mut writer, now, fences).await?;
+    writer.close().await?;
+    if !fences.is_empty() {
+        db.bell().ring_jobs();
+    }
+    Ok(())
+}
+
+async fn release(
+    writer: &mut Writer,
+    now: DateTime<Utc>,
+    fences: &[(Fence, bool)],
+) -> QueryResult<()> {
     for (fence, started) in fences {
         on!(writer.conn(), c => {
             diesel::sql_query(
@@ -701,30 +727,46 @@ pub async fn give_back(
             .await?
         });
     }
-    writer.close().await?;
-    if !fences.is_empty() {
-        db.bell().ring_jobs();
-    }
     Ok(())
 }
 
-/// Gives back, uncharged, whatever is still claimed under the lease, and says how many that were.
-pub async fn give_back_all(db: &Db, now: DateTime<Utc>, lease: WorkerId) -> Result<usize, DbError> {
+/// Gives back, uncharged, what is claimed under the lease beside what is `held`, of one kind or of
+/// all, and says how many that were: claims whose answers were lost.
+pub async fn give_back_others(
+    db: &Db,
+    now: DateTime<Utc>,
+    lease: WorkerId,
+    kind: Option<&str>,
+    held: &[Fence],
+) -> Result<usize, DbError> {
     let mut writer = Writer::open(db).await?;
-    let count = on!(writer.conn(), c => {
-        diesel::sql_query(
-            "UPDATE jobs SET state = 'pending', again_at = NULL, lease = NULL, \
-                lease_until = NULL, changed_at = $1, \
-                starts = CASE WHEN starts > 0 THEN starts - 1 ELSE 0 END \
-             WHERE lease = $2 AND state = 'running'",
-        )
-        .bind::<Instant, _>(Timestamp(now))
-        .bind::<Id, _>(lease)
-        .execute(c)
-        .await?
+    let ours: Vec<(JobId, i64)> = on!(writer.conn(), c => {
+        let ours = jobs::table
+            .filter(jobs::state.eq("running"))
+            .filter(jobs::lease.eq(lease))
+            .select((jobs::id, jobs::generation))
+            .into_boxed();
+        match kind {
+            Some(kind) => ours.filter(jobs::kind.eq(kind)).load(c).await?,
+            None => ours.load(c).await?,
+        }
     });
+    let others: Vec<(Fence, bool)> = ours
+        .into_iter()
+        .map(|(id, generation)| Fence {
+            id,
+            generation,
+            lease,
+        })
+        .filter(|fence| !held.contains(fence))
+        .map(|fence| (fence, false))
+        .collect();
+    release(&mut writer, now, &others).await?;
     writer.close().await?;
-    Ok(count)
+    if !others.is_empty() {
+        db.bell().ring_jobs();
+    }
+    Ok(others.len())
 }
 
 /// Keeps jobs for their workers until `lease_until`.

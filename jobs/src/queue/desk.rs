@@ -126,6 +126,19 @@ impl Desk {
         true
     }
 
+    /// Gives back what was claimed of a kind and is not on this desk: its claim went through, but the
+    /// answer was lost. None of the kind may be under way.
+    pub(super) async fn give_back_lost(&self, kind: Kind) -> Result<(), DbError> {
+        let held: Vec<Fence> = self.held().keys().copied().collect();
+        let db = &self.env.db;
+        let count =
+            job::give_back_others(db, self.now(), self.lease, Some(kind.name), &held).await?;
+        if count > 0 {
+            tracing::warn!(kind = kind.name, count, "claims whose answers were lost");
+        }
+        Ok(())
+    }
+
     /// Whether the job may begin: it was not given back meanwhile.
     pub(super) fn begin(&self, kind: Kind, fence: &Fence) -> bool {
         match self.held().get_mut(fence) {
@@ -224,7 +237,7 @@ impl Desk {
         );
         let db = &self.env.db;
         job::give_back(db, self.now(), let_go).await?;
-        let rest = job::give_back_all(db, self.now(), self.lease).await?;
+        let rest = job::give_back_others(db, self.now(), self.lease, None, &[]).await?;
         tracing::info!(held = let_go.len(), rest, "jobs were given back");
         Ok(())
     }

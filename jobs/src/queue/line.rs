@@ -57,6 +57,8 @@ pub(super) struct Line {
 pub(super) struct Pace {
     batch: usize,
     last: Option<Instant>,
+    /// Whether the last claim may have gone through without our hearing of it.
+    unheard: bool,
 }
 
 impl Pace {
@@ -84,6 +86,7 @@ impl Line {
             claiming: Arc::new(tokio::sync::Mutex::new(Pace {
                 batch: 1,
                 last: None,
+                unheard: false,
             })),
             grouped: AtomicBool::new(false),
             worker: Mutex::default(),
@@ -165,7 +168,16 @@ impl Line {
             busy: &busy,
             limit: i64::try_from(limit).unwrap_or(1),
         };
-        match job::claim(&self.desk.env.db, self.desk.now(), &ask).await {
+        let claimed = async {
+            if pace.unheard {
+                self.desk.give_back_lost(self.kind).await?;
+            }
+            pace.unheard = true;
+            let claimed = job::claim(&self.desk.env.db, self.desk.now(), &ask).await?;
+            pace.unheard = false;
+            Ok::<_, DbError>(claimed)
+        };
+        match claimed.await {
             Ok(claimed) => {
                 portal_faults::point("job.claimed");
                 pace.last = (claimed.len() >= limit).then(Instant::now);

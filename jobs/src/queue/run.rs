@@ -16,6 +16,8 @@ use crate::{Code, Env, JobError};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_mins(15);
+/// How long a job rests at most that met a database that was away.
+const LONGEST_REST: Duration = Duration::from_secs(2);
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +93,11 @@ pub(super) async fn report(
             let landed = job::finish(db, now, std::slice::from_ref(fence)).await?;
             Ok(landed.first().copied().unwrap_or(Landing::Late))
         }
+        Outcome::Retry(Code::DatabaseAway) => {
+            // Not the job's fault: work goes on soon after the database is back.
+            let at = now + scatter(fence, LONGEST_REST);
+            job::rest(db, now, fence, at, Code::DatabaseAway.as_str()).await
+        }
         Outcome::Retry(code) => {
             let at = now + pause(fence, attempts);
             job::retry(db, now, fence, at, code.as_str()).await
@@ -104,17 +111,22 @@ pub(super) async fn report(
     }
 }
 
-/// How long a job rests after another failure. The claim itself scatters the times, so that what
-/// failed together does not come back together and a test sees the same each time.
+/// How long a job rests after another failure.
 fn pause(fence: &Fence, attempts: i16) -> Duration {
     let doublings = u32::try_from(attempts).unwrap_or(0).min(16);
     let most = FIRST_PAUSE
         .saturating_mul(1 << doublings)
         .min(LONGEST_PAUSE);
+    Duration::from_secs(1) + scatter(fence, most)
+}
+
+/// A time up to `most`. The claim itself scatters it, so that what failed together does not come
+/// back together and a test sees the same each time.
+fn scatter(fence: &Fence, most: Duration) -> Duration {
     let mut hasher = DefaultHasher::new();
     (fence.id, fence.generation).hash(&mut hasher);
     let per_mille = u32::try_from(hasher.finish() % 1000).unwrap_or(0);
-    Duration::from_secs(1) + most * per_mille / 1000
+    most * per_mille / 1000
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What the end of a run does to its row.
 
-use crate::harness::{Bench, CANARY, How};
+use crate::harness::{Bench, CANARY, How, Step};
 use portal_domain::{IntegrationId, PropertyId, ReservationId, WorkerId};
 use portal_jobs::{
     Job, ProgramDevices, PushPins, ReconcileAccess, SyncDevices, SyncReservations, SyncRooms,
@@ -138,7 +138,12 @@ async fn zombie_finish_changes_nothing() {
             job::beat(db, later, &[fence]).await.unwrap();
         }
     }
-    assert_eq!(job::give_back_all(db, now, zombie).await.unwrap(), 0);
+    assert_eq!(
+        job::give_back_others(db, now, zombie, None, &[])
+            .await
+            .unwrap(),
+        0
+    );
     assert_eq!(bench.dump().await, before);
     // Its beat kept nothing alive.
     bench.pass(41);
@@ -254,4 +259,57 @@ fn assert_ids<J: Job>(job: &J) {
             J::KIND
         );
     }
+}
+
+/// A claim may go through although its answer is lost. The process that made it lives on and keeps
+/// beating, so it has to find such a job itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_whose_answer_was_lost_is_given_back() {
+    let bench = Bench::new("unheard").await;
+    bench.steps(&["a", "b", "c"]).await;
+    let (us, another) = (WorkerId::new(), WorkerId::new());
+    let held: Vec<_> = fences(&bench.claim(us, 1).await, us);
+    let unheard: Vec<_> = fences(&bench.claim(us, 1).await, us);
+    let theirs: Vec<_> = fences(&bench.claim(another, 1).await, another);
+    let db = bench.db();
+    let kind = Some(Step::KIND);
+    for (kind, given_back) in [(Some("another-kind"), 0), (kind, 1), (kind, 0)] {
+        let count = job::give_back_others(db, bench.now(), us, kind, &held)
+            .await
+            .unwrap();
+        assert_eq!(count, given_back);
+    }
+    let again = bench.claim(another, 3).await;
+    assert_eq!(again.len(), 1);
+    assert_eq!((again[0].id, again[0].starts), (unheard[0].id, 1));
+    for fences in [held, theirs] {
+        let landed = job::finish(db, bench.now(), &fences).await.unwrap();
+        assert_eq!(landed, [Landing::Done]);
+    }
+}
+
+/// A job that met a database that was away is not charged for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn rest_is_no_failure() {
+    let bench = Bench::new("rest").await;
+    bench.steps(&["a"]).await;
+    let us = WorkerId::new();
+    for _ in 0..30 {
+        let claimed = bench.claim(us, 1).await;
+        assert_eq!((claimed[0].starts, claimed[0].attempts), (1, 0));
+        let landed = job::rest(
+            bench.db(),
+            bench.now(),
+            &claimed[0].fence(us),
+            bench.now(),
+            "DATABASE_AWAY",
+        )
+        .await
+        .unwrap();
+        assert_eq!(landed, Landing::Pending);
+    }
+}
+
+fn fences(claimed: &[job::Claimed], lease: WorkerId) -> Vec<job::Fence> {
+    claimed.iter().map(|claimed| claimed.fence(lease)).collect()
 }
