@@ -45,7 +45,6 @@ pub async fn sweep(env: &Env, first: bool) -> Result<(), DbError> {
 
 /// The same for a process that started then, at most a minute ago.
 async fn sweep_since(env: &Env, started: Option<DateTime<Utc>>) -> Result<(), DbError> {
-    job::recover_expired(&env.db, env.now()).await?;
     let bell = Bell {
         env,
         now: env.now(),

@@ -13,6 +13,7 @@ use diesel::sql_types::{Array, BigInt, Nullable, SmallInt, Text};
 use diesel_async::RunQueryDsl;
 use portal_domain::sql::{Id, Instant};
 use portal_domain::{JobId, PropertyId, WorkerId};
+use std::collections::HashSet;
 
 use crate::conn::on;
 use crate::page::{Page, paged};
@@ -788,54 +789,56 @@ pub async fn beat(db: &Db, lease_until: DateTime<Utc>, fences: &[Fence]) -> Resu
     writer.close().await
 }
 
-macro_rules! recover {
-    ($before:literal, $after:literal) => {
-        concat!(
-            "UPDATE jobs SET again_at = NULL, lease = NULL, lease_until = NULL, changed_at = $1, \
-                state = CASE WHEN again_at IS NULL AND starts >= 3 \
-                    THEN 'quarantined' ELSE 'pending' END, \
-                code = 'CRASHED', \
-                run_at = CASE WHEN starts >= 3 THEN COALESCE(again_at, $2) ELSE $2 END WHERE id ",
-            $before,
-            "SELECT id FROM jobs WHERE state = 'running' AND lease_until < $1",
-            $after,
-            " RETURNING state"
-        )
-    };
-}
+const RECOVER: &str = "\
+UPDATE jobs SET again_at = NULL, lease = NULL, lease_until = NULL, changed_at = $1, \
+    state = CASE WHEN again_at IS NULL AND starts >= 3 THEN 'quarantined' ELSE 'pending' END, \
+    code = 'CRASHED', run_at = CASE WHEN starts >= 3 THEN COALESCE(again_at, $2) ELSE $2 END \
+ WHERE id = $3 AND generation = $4 AND state = 'running' AND lease_until < $1 RETURNING state";
+/// Jobs taken back at once.
+const RECOVERED: i64 = 1000;
 
-const RECOVER_POSTGRES: &str = recover!("= ANY (ARRAY (", " FOR UPDATE SKIP LOCKED))");
-const RECOVER_SQLITE: &str = recover!("IN (", ")");
-
-/// Takes jobs back from workers whose lease is over. At the third start in a row that ended so,
-/// the job is set aside as `CRASHED`: it may be what kills them.
-pub async fn recover_expired(db: &Db, now: DateTime<Utc>) -> Result<Vec<Landing>, DbError> {
-    let expired: i64 = on!(&mut db.read().await?, c => {
+/// Takes jobs back from workers whose lease is over, save those the caller is `keeping` itself: when
+/// the clock leaps, as after a sleep of the machine, nobody was lost. At the third start in a row
+/// that ended so, the job is set aside as `CRASHED`: it may be what kills them.
+pub async fn recover_expired(
+    db: &Db,
+    now: DateTime<Utc>,
+    keeping: &[Fence],
+) -> Result<Vec<Landing>, DbError> {
+    let mut expired: Vec<(JobId, i64)> = on!(&mut db.read().await?, c => {
         jobs::table
             .filter(jobs::state.eq("running"))
             .filter(jobs::lease_until.lt(Timestamp(now)))
-            .count()
-            .get_result(c)
-            .await?
-    });
-    if expired == 0 {
-        return Ok(Vec::new());
-    }
-    let text = if db.is_postgres() {
-        RECOVER_POSTGRES
-    } else {
-        RECOVER_SQLITE
-    };
-    let mut writer = Writer::open(db).await?;
-    let states: Vec<State> = on!(writer.conn(), c => {
-        diesel::sql_query(text)
-            .bind::<Instant, _>(Timestamp(now))
-            .bind::<Instant, _>(Timestamp(now + PAUSE))
+            .order(jobs::lease_until)
+            .limit(RECOVERED)
+            .select((jobs::id, jobs::generation))
             .load(c)
             .await?
     });
+    let keeping: HashSet<(JobId, i64)> = keeping
+        .iter()
+        .map(|fence| (fence.id, fence.generation))
+        .collect();
+    expired.retain(|claim| !keeping.contains(claim));
+    if expired.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut recovered = Vec::new();
+    let mut writer = Writer::open(db).await?;
+    for (id, generation) in expired {
+        let states: Vec<State> = on!(writer.conn(), c => {
+            diesel::sql_query(RECOVER)
+                .bind::<Instant, _>(Timestamp(now))
+                .bind::<Instant, _>(Timestamp(now + PAUSE))
+                .bind::<Id, _>(id)
+                .bind::<BigInt, _>(generation)
+                .load(c)
+                .await?
+        });
+        recovered.extend(states.iter().map(State::landing));
+    }
     writer.close().await?;
-    Ok(states.iter().map(State::landing).collect())
+    Ok(recovered)
 }
 
 /// Runs a set-aside job again from the start. Where a live one of the same key exists, that one is

@@ -222,7 +222,7 @@ async fn ap_3() -> Result<Seen, Failure> {
     for _ in 0..CRASHES {
         ours += claim(&portal, WorkerId::new(), 1).await?.len();
         portal.clock.advance(chrono::Duration::seconds(41));
-        job::recover_expired(&portal.env.db, portal.env.now()).await?;
+        job::recover_expired(&portal.env.db, portal.env.now(), &[]).await?;
         portal.clock.advance(job::PAUSE);
     }
     let mut conn = portal.env.db.read().await?;
@@ -385,7 +385,7 @@ async fn ap_8() -> Result<Seen, Failure> {
     tell(&portal, &Told::Well).await?;
     let first = claim(&portal, lease, 1).await?;
     portal.clock.advance(chrono::Duration::seconds(41));
-    job::recover_expired(&portal.env.db, portal.env.now()).await?;
+    job::recover_expired(&portal.env.db, portal.env.now(), &[]).await?;
     portal.clock.advance(job::PAUSE);
     claim(&portal, lease, 1).await?;
     let fence = first[0].fence(lease);

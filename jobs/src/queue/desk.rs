@@ -210,15 +210,19 @@ impl Desk {
         }
     }
 
-    /// Keeps the leases of what waits, runs within its deadline, or is not saved yet.
-    pub(super) async fn beat(&self) -> Result<(), DbError> {
+    /// What waits, runs within its deadline, or is not saved yet.
+    pub(super) fn keeping(&self) -> Vec<Fence> {
         let now = Instant::now();
-        let fences: Vec<Fence> = self
-            .held()
+        self.held()
             .iter()
             .filter(|(_, held)| !matches!(held.phase, Phase::Running(until) if until < now))
             .map(|(fence, _)| *fence)
-            .collect();
+            .collect()
+    }
+
+    /// Keeps the leases of what waits, runs within its deadline, or is not saved yet.
+    pub(super) async fn beat(&self) -> Result<(), DbError> {
+        let fences = self.keeping();
         if fences.is_empty() {
             return Ok(());
         }

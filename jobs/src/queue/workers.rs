@@ -185,7 +185,7 @@ async fn look_after(desk: Arc<Desk>) {
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for round in 0_u32.. {
         rounds.tick().await;
-        let recovered = job::recover_expired(&desk.env.db, desk.now())
+        let recovered = job::recover_expired(&desk.env.db, desk.now(), &desk.keeping())
             .await
             .map(|jobs| {
                 if !jobs.is_empty() {

@@ -52,11 +52,15 @@ async fn three_crashes_quarantine() {
         drop(workers);
         bench.pass(39);
         assert_eq!(
-            job::recover_expired(bench.db(), bench.now()).await.unwrap(),
+            job::recover_expired(bench.db(), bench.now(), &[])
+                .await
+                .unwrap(),
             []
         );
         bench.pass(2);
-        let landed = job::recover_expired(bench.db(), bench.now()).await.unwrap();
+        let landed = job::recover_expired(bench.db(), bench.now(), &[])
+            .await
+            .unwrap();
         let expected = if crash < 3 {
             Landing::Pending
         } else {
@@ -96,7 +100,9 @@ async fn zombie_finish_changes_nothing() {
     let lost: Vec<_> = lost.iter().map(|claimed| claimed.fence(zombie)).collect();
     bench.pass(41);
     assert_eq!(
-        job::recover_expired(bench.db(), bench.now()).await.unwrap(),
+        job::recover_expired(bench.db(), bench.now(), &[])
+            .await
+            .unwrap(),
         [Landing::Pending; 2]
     );
     bench.pass(5);
@@ -147,7 +153,7 @@ async fn zombie_finish_changes_nothing() {
     assert_eq!(bench.dump().await, before);
     // Its beat kept nothing alive.
     bench.pass(41);
-    let landed = job::recover_expired(db, bench.now()).await.unwrap();
+    let landed = job::recover_expired(db, bench.now(), &[]).await.unwrap();
     assert_eq!(landed.len(), 2);
 }
 

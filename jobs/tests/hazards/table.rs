@@ -95,7 +95,9 @@ async fn a_newer_table_is_read_by_name() {
     .await
     .unwrap();
     bench.pass(2);
-    let lost = job::recover_expired(bench.db(), bench.now()).await.unwrap();
+    let lost = job::recover_expired(bench.db(), bench.now(), &[])
+        .await
+        .unwrap();
     assert_eq!(lost, [Landing::Pending; 3]);
     bench.pass(5);
     let claimed = bench.claim_beside(&["busy".to_owned()], lease, 10).await;
