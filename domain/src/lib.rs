@@ -21,7 +21,9 @@ pub mod sql;
 
 pub use code::UnknownCode;
 pub use device::{DeviceConnectivity, DeviceRule, Lead, ReadBack};
-pub use effect::{ConfirmationHow, DevicePinStatus, EffectError, PinPushStatus, PinPushWait};
+pub use effect::{
+    ConfirmationHow, DevicePinStatus, Drift, EffectError, PinPushStatus, PinPushWait,
+};
 pub use event::{ActorKind, EventKind, SubjectKind};
 pub use id::*;
 pub use integration::{

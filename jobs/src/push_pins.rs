@@ -142,7 +142,7 @@ impl PushPins {
         Ok(())
     }
 
-    async fn want(
+    pub(crate) async fn want(
         &self,
         tx: &mut Tx,
         env: &Env,
@@ -276,6 +276,7 @@ fn settle(env: &Env, row: &mut PinPush, answer: &Result<Stored, AdapterError>, n
         row.error_said = None;
         // `put` reads before and is answered after the write.
         row.verified_at = Some(now.into());
+        row.drift = None;
         return;
     };
     row.last_error = Some(effects::effect_error(error, row.last_error));
