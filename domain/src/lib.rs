@@ -11,6 +11,7 @@ mod event;
 mod id;
 mod integration;
 mod keychain;
+pub mod mapping;
 pub mod pin;
 mod policy;
 mod reservation;
