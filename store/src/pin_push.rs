@@ -249,6 +249,32 @@ pub async fn lease(
     Ok(leased == 1)
 }
 
+/// Other copies of a link that are due and nobody works on, due longest first.
+pub async fn due_beside(
+    conn: &mut Conn,
+    property: PropertyId,
+    integration: IntegrationId,
+    besides: ReservationId,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> QueryResult<Vec<PinPush>> {
+    let now = Timestamp(now);
+    on!(conn, c => {
+        pin_pushes::table
+            .filter(pin_pushes::property_id.eq(property))
+            .filter(pin_pushes::integration_id.eq(integration))
+            .filter(pin_pushes::reservation_id.ne(besides))
+            .filter(pin_pushes::done_generation.lt(pin_pushes::generation))
+            .filter(pin_pushes::next_attempt_at.le(now))
+            .filter(pin_pushes::lease_until.is_null().or(pin_pushes::lease_until.le(now)))
+            .order((pin_pushes::next_attempt_at, pin_pushes::id))
+            .limit(limit)
+            .select(PinPush::as_select())
+            .load(c)
+            .await
+    })
+}
+
 /// Brings forward those of a link that waited for it.
 pub async fn wake(
     conn: &mut Conn,

@@ -268,7 +268,7 @@ pub(crate) struct AskTokens<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct AddTokens<'a> {
-    pub(crate) resource_access_token_parameters: [NewToken<'a>; 1],
+    pub(crate) resource_access_token_parameters: &'a [NewToken<'a>],
 }
 
 /// A PIN to store.
@@ -292,7 +292,7 @@ pub(crate) struct NewToken<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct UpdateTokens<'a> {
-    pub(crate) resource_access_token_updates: [TokenUpdate<'a>; 1],
+    pub(crate) resource_access_token_updates: &'a [TokenUpdate<'a>],
 }
 
 /// New content of a stored PIN. Reservation, resource and serial number cannot be changed.
