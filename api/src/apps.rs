@@ -3,7 +3,7 @@
 use crate::config::{ConfigError, Vendors};
 use crate::edge::HookSecrets;
 use portal_demo::DemoPms;
-use portal_interface::{Clock, Http};
+use portal_interface::{App, Clock, Decode, Http};
 use portal_jobs::{Adapter, Apps, Entry};
 use portal_mews::Mews;
 use portal_virtual::VirtualLocks;
@@ -41,6 +41,9 @@ pub fn apps(vendors: &Vendors, http: &Http, clock: &Arc<dyn Clock>) -> Apps {
         },
     ])
 }
+
+/// The apps whose payloads can be read aloud.
+pub static DECODERS: &[(&App, &dyn Decode)] = &[(&portal_mews::APP, &portal_mews::Payloads)];
 
 /// The secrets in the addresses that vendors deliver to.
 pub fn hook_secrets(vendors: &Vendors) -> Result<HookSecrets, ConfigError> {

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod decode;
+
 use crate::config::Config;
 use crate::serve::{Parts, Signals, run};
 use crate::{admin, demo, graphql, logging};
@@ -41,6 +43,8 @@ enum Command {
     /// Plays a vendor, for trying things. Holds everything in memory, asks for no password.
     #[command(subcommand)]
     Fake(Fake),
+    /// Prints how Portal reads a payload of a vendor's: for support and for partners. Shows no secret.
+    Decode(decode::Options),
     /// What the person who runs the server does.
     #[command(subcommand)]
     Admin(Admin),
@@ -196,6 +200,7 @@ async fn command(
             logging::start("info");
             play(fake, clock).await?;
         }
+        Command::Decode(options) => print(&decode::run(&options, std::io::stdin().lock())?)?,
         Command::Admin(task) => administer(task, clock.now()).await?,
         Command::Keys(Keys::New) => println!("{}", Sealer::generate()?.expose_secret()),
         Command::Keys(Keys::Hook) => println!("{}", admin::new_hook_secret().expose_secret()),

@@ -82,12 +82,9 @@ impl Mews {
                 activity_states: &[ActivityState::Active],
             };
             let values = self.all(account, &ask).await?;
-            for item in wire::items("ResourceAccessTokens", &values) {
-                let token = Token::read(&item)?;
-                if token.is_live_pin {
-                    tokens.insert(token.id.clone(), token);
-                }
-            }
+            let read = wire::entries::<AskTokens<'_>>(&values).whole()?;
+            let live = read.into_iter().filter(|token| token.is_live_pin);
+            tokens.extend(live.map(|token| (token.id.clone(), token)));
         }
         Ok(tokens.into_values().collect())
     }
@@ -111,7 +108,7 @@ impl Mews {
             }],
         };
         let body = self.ask(account, &ask, CALL).await?;
-        Ok(wire::only_item(&body, "ResourceAccessTokens")?.id("Id")?)
+        Ok(wire::added(&body.unwrap_or_default())?)
     }
 
     async fn update(

@@ -1,9 +1,11 @@
 //! Resource access tokens: PINs stored on reservations.
 
 use super::ask::Permissions;
-use super::item::{Bad, Item};
+use super::entry::Entry;
+use super::item::{Bad, Item, only_item};
 use chrono::{DateTime, Utc};
 use portal_interface::{SecretString, VendorId};
+use serde_json::Value;
 
 /// A stored PIN or tag. Only its identifier must be there: what is absent differs from any wish.
 pub(crate) struct Token {
@@ -19,8 +21,8 @@ pub(crate) struct Token {
     pub(crate) is_live_pin: bool,
 }
 
-impl Token {
-    pub(crate) fn read(item: &Item<'_>) -> Result<Self, Bad> {
+impl Entry for Token {
+    fn read(item: &Item<'_>) -> Result<Self, Bad> {
         let id = |name| item.maybe_id(name).ok().flatten();
         let text = |name| item.maybe_text(name).ok().flatten();
         let instant = |name| item.maybe_instant(name).ok().flatten();
@@ -49,4 +51,9 @@ fn permissions(item: &Item<'_>) -> Option<Permissions> {
         floor: flag("Floor")?,
         building: flag("Building")?,
     })
+}
+
+/// The identifier of a PIN just stored.
+pub(crate) fn added(body: &Value) -> Result<VendorId, Bad> {
+    only_item(body, "ResourceAccessTokens")?.id("Id")
 }
