@@ -1,5 +1,6 @@
 //! The command line.
 
+mod check;
 mod decode;
 
 use crate::config::Config;
@@ -45,6 +46,9 @@ enum Command {
     Fake(Fake),
     /// Prints how Portal reads a payload of a vendor's: for support and for partners. Shows no secret.
     Decode(decode::Options),
+    /// Tries a vendor's account and everything Portal reads there, once. Writes nothing.
+    #[command(subcommand)]
+    Check(check::Check),
     /// What the person who runs the server does.
     #[command(subcommand)]
     Admin(Admin),
@@ -201,6 +205,10 @@ async fn command(
             play(fake, clock).await?;
         }
         Command::Decode(options) => print(&decode::run(&options, std::io::stdin().lock())?)?,
+        Command::Check(check) => {
+            logging::start("error");
+            return check::run(check, clock).await;
+        }
         Command::Admin(task) => administer(task, clock.now()).await?,
         Command::Keys(Keys::New) => println!("{}", Sealer::generate()?.expose_secret()),
         Command::Keys(Keys::Hook) => println!("{}", admin::new_hook_secret().expose_secret()),

@@ -8,12 +8,16 @@ mod tell;
 use crate::hooks::Delivery;
 use crate::wire::{
     self, AskAssignments, AskCategories, AskCompanionships, AskCustomers, AskReservations,
-    AskResources, AskServices, AskTokens, Bad, Configuration, List, Page,
+    AskResources, AskServices, AskTokens, Bad, Configuration, Entry, List, Page,
 };
 use portal_interface::{Decode, Kind, LARGEST_ANSWER, Undecoded};
 use serde_json::{Map, Value, json};
 use tell::{Tell, tell_configuration, tell_hint};
 
+/// What comes of a bad item where only the whole list means something.
+const WHOLE: &str = "Portal takes nothing from this answer while an item in it cannot be read.";
+/// What comes of a bad item elsewhere.
+const REST: &str = "Portal goes on without the items set aside. What it knew of them stays.";
 /// Stands where a secret does.
 const SET: &str = "<set>";
 
@@ -117,7 +121,8 @@ where
     let mut told = Map::new();
     told.insert("operation".to_owned(), json!(L::OPERATION));
     if !aside.is_empty() {
-        told.insert("consequence".to_owned(), json!(L::Entry::WHEN_ASIDE));
+        let consequence = if L::Entry::WHOLE { WHOLE } else { REST };
+        told.insert("consequence".to_owned(), json!(consequence));
     }
     told.insert("items".to_owned(), json!(items));
     told.insert("setAside".to_owned(), json!(aside));

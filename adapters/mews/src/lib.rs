@@ -7,6 +7,7 @@
 //! without a door are left out. A category Mews no longer lists counts as one with a door.
 
 mod call;
+mod check;
 mod cursor;
 mod decode;
 pub mod fake;

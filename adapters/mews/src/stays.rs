@@ -17,7 +17,7 @@ const OVERLAP: Duration = Duration::minutes(10);
 /// Longest span asked for at once. Mews allows three months.
 const LONGEST: Duration = Duration::days(80);
 /// States a window is read in.
-const EXPECTED: &[&str] = &["Confirmed", "Started"];
+pub(crate) const EXPECTED: &[&str] = &["Confirmed", "Started"];
 
 impl Mews {
     /// A page of what changed.
@@ -251,7 +251,7 @@ impl Mews {
     }
 }
 
-fn distinct<'a>(ids: impl Iterator<Item = &'a VendorId>) -> Vec<VendorId> {
+pub(crate) fn distinct<'a>(ids: impl Iterator<Item = &'a VendorId>) -> Vec<VendorId> {
     let ids: BTreeSet<&VendorId> = ids.collect();
     ids.into_iter().cloned().collect()
 }

@@ -8,46 +8,31 @@ use crate::wire::{
 use portal_interface::{Hint, Look, Opens};
 use serde_json::{Value, json};
 
-/// What comes of one bad item where only the whole list means something.
-const WHOLE: &str = "Portal takes nothing from this answer while an item in it cannot be read.";
-/// What comes of one bad item where the others go on without it.
-const REST: &str = "Portal goes on without the items set aside.";
-
 /// An item that can be told.
 pub(super) trait Tell: Entry {
-    /// What it means that others of its list were set aside.
-    const WHEN_ASIDE: &'static str;
     /// The item in Portal's words, without secrets.
     fn tell(&self) -> Value;
 }
 
 impl Tell for Service {
-    const WHEN_ASIDE: &'static str = WHOLE;
-
     fn tell(&self) -> Value {
         json!({ "id": self.id, "active": self.active, "bookable": self.bookable })
     }
 }
 
 impl Tell for Category {
-    const WHEN_ASIDE: &'static str = WHOLE;
-
     fn tell(&self) -> Value {
         json!({ "id": self.id, "roomKind": self.kind, "hasDoor": self.kind.is_some() })
     }
 }
 
 impl Tell for Assignment {
-    const WHEN_ASIDE: &'static str = WHOLE;
-
     fn tell(&self) -> Value {
         json!({ "resource": self.resource, "category": self.category, "active": self.active })
     }
 }
 
 impl Tell for Resource {
-    const WHEN_ASIDE: &'static str = WHOLE;
-
     fn tell(&self) -> Value {
         json!({
             "id": self.id,
@@ -60,9 +45,6 @@ impl Tell for Resource {
 }
 
 impl Tell for Stay {
-    const WHEN_ASIDE: &'static str = "Portal leaves the reservations set aside as they were and \
-        reports them.";
-
     fn tell(&self) -> Value {
         let stay = &self.reservation;
         let (owner, customer) = match &self.owner {
@@ -90,24 +72,18 @@ impl Tell for Stay {
 }
 
 impl Tell for Customer {
-    const WHEN_ASIDE: &'static str = REST;
-
     fn tell(&self) -> Value {
         json!({ "id": self.id, "name": self.name })
     }
 }
 
 impl Tell for Companionship {
-    const WHEN_ASIDE: &'static str = REST;
-
     fn tell(&self) -> Value {
         json!({ "customer": self.customer, "reservation": self.reservation })
     }
 }
 
 impl Tell for Token {
-    const WHEN_ASIDE: &'static str = WHOLE;
-
     fn tell(&self) -> Value {
         let permissions = self.permissions.map(|may| {
             json!({

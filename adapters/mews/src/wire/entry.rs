@@ -7,6 +7,8 @@ use serde_json::Value;
 
 /// What the items of a list are read to.
 pub(crate) trait Entry: Sized {
+    /// Whether a list of them means something only as a whole.
+    const WHOLE: bool;
     /// Reads one. What it can do without may be wrong or absent.
     fn read(item: &Item<'_>) -> Result<Self, Bad>;
 }

@@ -52,6 +52,8 @@ pub(crate) struct Service {
 }
 
 impl Entry for Service {
+    const WHOLE: bool = true;
+
     fn read(item: &Item<'_>) -> Result<Self, Bad> {
         let kind = item.object("Data").ok();
         let kind = kind.and_then(|data| data.maybe_text("Discriminator").ok().flatten());
@@ -71,6 +73,8 @@ pub(crate) struct Category {
 }
 
 impl Entry for Category {
+    const WHOLE: bool = true;
+
     fn read(item: &Item<'_>) -> Result<Self, Bad> {
         let id = item.id("Id")?;
         let kind = match item.maybe_text("Type")? {
@@ -93,6 +97,8 @@ pub(crate) struct Assignment {
 }
 
 impl Entry for Assignment {
+    const WHOLE: bool = true;
+
     fn read(item: &Item<'_>) -> Result<Self, Bad> {
         Ok(Self {
             resource: item.id("ResourceId")?,
@@ -113,6 +119,8 @@ pub(crate) struct Resource {
 }
 
 impl Entry for Resource {
+    const WHOLE: bool = true;
+
     fn read(item: &Item<'_>) -> Result<Self, Bad> {
         let data = item.object("Data").ok();
         let kind = data.and_then(|data| data.maybe_text("Discriminator").ok().flatten());

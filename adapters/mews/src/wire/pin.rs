@@ -22,6 +22,8 @@ pub(crate) struct Token {
 }
 
 impl Entry for Token {
+    const WHOLE: bool = true;
+
     fn read(item: &Item<'_>) -> Result<Self, Bad> {
         let id = |name| item.maybe_id(name).ok().flatten();
         let text = |name| item.maybe_text(name).ok().flatten();

@@ -26,6 +26,8 @@ pub(crate) enum Owner {
 }
 
 impl Entry for Stay {
+    const WHOLE: bool = false;
+
     fn read(item: &Item<'_>) -> Result<Self, Bad> {
         item.must_be_object()?;
         let id = item.id("Id")?;
@@ -87,6 +89,8 @@ pub(crate) struct Customer {
 }
 
 impl Entry for Customer {
+    const WHOLE: bool = false;
+
     fn read(item: &Item<'_>) -> Result<Self, Bad> {
         let id = item.id("Id")?;
         let part = |name| item.maybe_text(name).ok().flatten();
@@ -111,6 +115,8 @@ pub(crate) struct Companionship {
 }
 
 impl Entry for Companionship {
+    const WHOLE: bool = false;
+
     fn read(item: &Item<'_>) -> Result<Self, Bad> {
         Ok(Self {
             customer: item.id("CustomerId")?,
