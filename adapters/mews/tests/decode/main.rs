@@ -8,6 +8,12 @@
 )]
 
 mod examples;
+mod generate;
+mod json;
+mod mutate;
+mod mutations;
+mod rules;
+mod strange;
 
 use portal_interface::{Decode, Undecoded};
 use portal_mews::Payloads;
