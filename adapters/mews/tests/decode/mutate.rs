@@ -39,7 +39,11 @@ pub(crate) fn item(rng: &mut StdRng, item: &mut Json) -> Vec<String> {
     let Json::Object(members) = item else {
         return Vec::new();
     };
-    let index = rng.random_range(0..members.len());
+    let index = match members.iter().position(|(name, _)| name == "State") {
+        // The member that matters most is touched most.
+        Some(state) if rng.random_bool(0.2) => state,
+        _ => rng.random_range(0..members.len()),
+    };
     let name = members[index].0.clone();
     let is_secret = SECRETS.contains(&name.as_str());
     match rng.random_range(0..10) {
@@ -73,8 +77,8 @@ pub(crate) fn item(rng: &mut StdRng, item: &mut Json) -> Vec<String> {
             members[other].1 = std::mem::replace(&mut members[index].1, value);
             vec![name, other_name]
         }
-        4 => {
-            shorten(rng, &mut members[index].1);
+        4 | 7 => {
+            respell(rng, &mut members[index].1);
             vec![name]
         }
         5 => {
@@ -105,13 +109,25 @@ fn replace(rng: &mut StdRng, value: &mut Json) {
     }
 }
 
-/// Cuts a text short.
-fn shorten(rng: &mut StdRng, value: &mut Json) {
+/// Spells a text in another way, or cuts it short.
+fn respell(rng: &mut StdRng, value: &mut Json) {
     if let Json::Plain(plain) = value
         && let Ok(text) = serde_json::from_str::<String>(plain)
     {
-        let kept = rng.random_range(0..=text.chars().count());
-        *value = Json::text(&text.chars().take(kept).collect::<String>());
+        let at = rng.random_range(0..=text.chars().count());
+        let head: String = text.chars().take(at).collect();
+        let tail: String = text.chars().skip(at).collect();
+        *value = Json::text(&match rng.random_range(0..6) {
+            0 => head,
+            1 => text.to_uppercase(),
+            2 => text.to_lowercase(),
+            3 => format!("{text} "),
+            4 => format!(" {text}"),
+            _ => {
+                let odd = ["\0", "\u{200b}", "\u{301}", "l", "0"][rng.random_range(0..5)];
+                format!("{head}{odd}{tail}")
+            }
+        });
     }
 }
 

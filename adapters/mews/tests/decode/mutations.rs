@@ -29,7 +29,7 @@ fn number(variable: &str) -> Option<u64> {
 
 #[test]
 fn spoilt_payloads_are_never_misread() {
-    let count = number("PORTAL_PAYLOADS").unwrap_or(10_000);
+    let count = number("PORTAL_PAYLOADS").unwrap_or(5_000);
     let first = number("PORTAL_SEED").unwrap_or_else(rand::random);
     println!("payloads: first seed {first}");
     let began = Instant::now();
