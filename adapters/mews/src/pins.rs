@@ -11,9 +11,6 @@ use portal_interface::{
 };
 use std::collections::BTreeMap;
 
-/// Name of the list in answers.
-const TOKENS: &str = "ResourceAccessTokens";
-
 #[async_trait]
 impl PinStore for Mews {
     async fn put(&self, account: &Account, want: &StayPins) -> Result<Stored, AdapterError> {
@@ -84,12 +81,9 @@ impl Mews {
                 activity_states: &[ActivityState::Active],
             };
             let values = self.all(account, &ask).await?;
-            for item in wire::items(TOKENS, &values) {
-                let token = Token::read(&item)?;
-                if token.is_live_pin {
-                    tokens.insert(token.id.clone(), token);
-                }
-            }
+            let read = wire::entries::<AskTokens<'_>>(&values).whole()?;
+            let live = read.into_iter().filter(|token| token.is_live_pin);
+            tokens.extend(live.map(|token| (token.id.clone(), token)));
         }
         Ok(tokens.into_values().collect())
     }
@@ -131,7 +125,7 @@ impl Mews {
                     let added = added.as_ref().map_err(Clone::clone)?;
                     let id = added.get(&plan.want.reservation);
                     Some(id.cloned().ok_or_else(|| AdapterError::Unreadable {
-                        at: TOKENS.to_owned(),
+                        at: "ResourceAccessTokens".to_owned(),
                     })?)
                 }
             };
@@ -169,18 +163,9 @@ impl Mews {
             let ask = AddTokens {
                 resource_access_token_parameters: new,
             };
-            let body = self.ask(account, &ask, CALL).await?;
-            if let [only] = new {
-                let item = wire::only_item(&body, TOKENS)?;
-                added.insert(only.service_order_id.clone(), item.id("Id")?);
-                continue;
-            }
-            let values = body.get(TOKENS).and_then(serde_json::Value::as_array);
-            let values = values.map(Vec::as_slice).unwrap_or_default();
-            // Nothing is said about their order.
-            for item in wire::items(TOKENS, values) {
-                added.insert(item.id("ServiceOrderId")?, item.id("Id")?);
-            }
+            let body = self.ask(account, &ask, CALL).await?.unwrap_or_default();
+            let asked: Vec<&VendorId> = new.iter().map(|new| new.service_order_id).collect();
+            added.extend(wire::added(&body, &asked)?);
         }
         Ok(added)
     }

@@ -1,9 +1,12 @@
 //! Resource access tokens: PINs stored on reservations.
 
 use super::ask::Permissions;
-use super::item::{Bad, Item};
+use super::entry::Entry;
+use super::item::{Bad, Item, items, only_item};
 use chrono::{DateTime, Utc};
 use portal_interface::{SecretString, VendorId};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// A stored PIN or tag. Only its identifier must be there: what is absent differs from any wish.
 pub(crate) struct Token {
@@ -19,8 +22,10 @@ pub(crate) struct Token {
     pub(crate) is_live_pin: bool,
 }
 
-impl Token {
-    pub(crate) fn read(item: &Item<'_>) -> Result<Self, Bad> {
+impl Entry for Token {
+    const WHOLE: bool = true;
+
+    fn read(item: &Item<'_>) -> Result<Self, Bad> {
         let id = |name| item.maybe_id(name).ok().flatten();
         let text = |name| item.maybe_text(name).ok().flatten();
         let instant = |name| item.maybe_instant(name).ok().flatten();
@@ -49,4 +54,23 @@ fn permissions(item: &Item<'_>) -> Option<Permissions> {
         floor: flag("Floor")?,
         building: flag("Building")?,
     })
+}
+
+/// Name of the list in the answer to an addition.
+const ADDED: &str = "ResourceAccessTokens";
+
+/// The identifiers of PINs just stored, by reservation: nothing is said about their order. That of
+/// a single one needs no reservation in the answer.
+pub(crate) fn added(
+    body: &Value,
+    asked: &[&VendorId],
+) -> Result<BTreeMap<VendorId, VendorId>, Bad> {
+    if let [stay] = asked {
+        let id = only_item(body, ADDED)?.id("Id")?;
+        return Ok(BTreeMap::from([((*stay).clone(), id)]));
+    }
+    let values = body.get(ADDED).and_then(Value::as_array);
+    items(ADDED, values.map(Vec::as_slice).unwrap_or_default())
+        .map(|item| Ok((item.id("ServiceOrderId")?, item.id("Id")?)))
+        .collect()
 }
