@@ -7,6 +7,8 @@
 mod account;
 mod app;
 mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod form;
 mod hooks;

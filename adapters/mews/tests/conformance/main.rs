@@ -1,0 +1,16 @@
+//! The suite every PMS adapter passes, and what it says of broken ones.
+
+mod mutants;
+mod stage;
+
+use portal_interface::conformance;
+
+/// All of it, without any part left out.
+#[tokio::test]
+async fn mews_does_what_every_pms_does() {
+    let report = conformance::pms(stage::open).await;
+    report.assert();
+    assert_eq!(report.skipped(), Vec::<&str>::new(), "{report}");
+    assert_eq!(report.left_out(), [], "{report}");
+    assert_eq!(report.passed().len(), 19, "{report}");
+}
