@@ -1,5 +1,6 @@
 //! PINs on reservations. Mews adds a second entry when asked twice, so every write reads first.
 
+use crate::call::unsaid;
 use crate::wire::{
     self, ActivityState, AddTokens, AskTokens, DeleteTokens, LIST_LIMIT, NewToken, Permissions,
     Token, TokenUpdate, UpdateTokens, seconds_from, seconds_until,
@@ -110,7 +111,8 @@ impl Mews {
                 permissions: permissions(pin),
             }],
         };
-        let body = self.ask(account, &ask, CALL).await?;
+        let asked = self.ask(account, &ask, CALL).await;
+        let body = asked.map_err(|error| without(pin, error))?;
         Ok(wire::only_item(&body, "ResourceAccessTokens")?.id("Id")?)
     }
 
@@ -129,7 +131,8 @@ impl Mews {
                 permissions: permissions(pin),
             }],
         };
-        self.ask(account, &ask, CALL).await.map(drop)
+        let asked = self.ask(account, &ask, CALL).await;
+        asked.map(drop).map_err(|error| without(pin, error))
     }
 
     /// Deletes entries; answers whether there were any.
@@ -140,6 +143,14 @@ impl Mews {
         }
         Ok(!ids.is_empty())
     }
+}
+
+/// The error without words of Mews's that repeat the PIN.
+fn without(pin: &StayPin, error: AdapterError) -> AdapterError {
+    let digits = pin.pin.expose_secret();
+    let says =
+        matches!(&error, AdapterError::Declined { said: Some(said) } if said.contains(digits));
+    unsaid(error, says)
 }
 
 fn is_ours(token: &Token, want: &StayPins) -> bool {

@@ -6,26 +6,31 @@ use portal_interface::conformance::{
     Act, Booking, Can, Cannot, Delivery, NewRoom, PinEntry, PinStage, PmsHouse, PmsStage, Setting,
     Vendor, Wire,
 };
-use portal_interface::{Account, Credentials, ExposeSecret, Pms, Room, SecretString, VendorId};
+use portal_interface::{Account, Credentials, ExposeSecret, Room, SecretString, VendorId};
 use std::sync::Arc;
 use std::time::Duration;
 
 const NO_NETWORK: Cannot = Cannot("it has no network");
 
 pub(crate) struct Stage {
-    pub(crate) pms: DemoPms,
+    pms: DemoPms,
     pub(crate) house: DemoHouse,
     token: SecretString,
 }
 
 /// An empty house.
 pub(crate) async fn open(setting: Setting) -> PmsHouse {
-    let stage = stage(setting);
-    let pms = stage.pms.clone();
-    PmsHouse::new(stage, move || Box::new(pms.clone()))
+    house(setting).1
 }
 
-pub(crate) fn stage(setting: Setting) -> Arc<Stage> {
+pub(crate) fn house(setting: Setting) -> (Arc<Stage>, PmsHouse) {
+    let stage = stage(setting);
+    let pms = stage.pms.clone();
+    let house = PmsHouse::new(stage.clone(), move || Box::new(pms.clone()));
+    (stage, house)
+}
+
+fn stage(setting: Setting) -> Arc<Stage> {
     let pms = DemoPms::new(setting.clock);
     let token = pms.issue_token("Sea");
     let house = pms.named_house("Sea");
@@ -134,6 +139,10 @@ impl PmsStage for Stage {
         Err(Cannot("everything in its book can be read"))
     }
 
+    fn book_with_bad_references(&self, _: &Booking) -> Can<VendorId> {
+        Err(Cannot("everything in its book can be read"))
+    }
+
     fn book_without_door(&self, _: &Booking) -> Can<()> {
         Err(Cannot("it sells nothing without a door"))
     }
@@ -195,9 +204,4 @@ impl PinStage for Stage {
     fn delete(&self, entry: &VendorId) {
         assert!(self.house.drop_pin(entry));
     }
-}
-
-/// The adapter of a stage, to be broken.
-pub(crate) fn adapter(stage: &Stage) -> Box<dyn Pms> {
-    Box::new(stage.pms.clone())
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// How long a request is held up while its caller goes away.
-const HELD: Duration = Duration::from_secs(1);
+const HELD: Duration = Duration::from_millis(300);
 
 /// A subject whose gate can be watched.
 pub(super) trait Gated: Subject {

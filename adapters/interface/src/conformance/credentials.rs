@@ -18,13 +18,12 @@ pub(super) async fn cred_1(scene: &impl Subject) -> Checked {
         "the account {} has no name",
         first.key
     );
-    let mut again = vec![vendor.account()];
+    let mut again = vec![opened(scene, &vendor.account()).await?];
     match vendor.renewed() {
-        Ok(renewed) => again.push(renewed),
+        Ok(renewed) => again.push(opened(scene, &renewed).await?),
         Err(cannot) => scene.without(cannot),
     }
-    for account in again {
-        let other = opened(scene, &account).await?;
+    for other in again {
         must!(
             other.key == first.key,
             "the same account is {} and then {}",

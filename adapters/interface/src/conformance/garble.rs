@@ -2,14 +2,63 @@
 
 use serde_json::{Value, json};
 
-/// The value with some of its parts replaced, as text. The same for the same seed.
+/// How many items a list has, each with one thing wrong.
+const ITEMS: usize = 150;
+
+/// The value with some of its parts replaced, as text. The same for the same seed. Every other one
+/// has long lists instead, in which each item is good but for one part.
 pub(super) fn garbled(value: &Value, seed: u64) -> String {
     let mut value = value.clone();
     let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    // From hardly anything to nearly all of it.
-    let one_in = [40, 12, 4, 2][usize::try_from(seed % 4).unwrap_or_default()];
-    garble(&mut value, &mut chance, one_in);
+    if seed.is_multiple_of(2) {
+        // From hardly anything to nearly all of it.
+        let one_in = [40, 12, 4, 2][usize::try_from(seed / 2 % 4).unwrap_or_default()];
+        garble(&mut value, &mut chance, one_in);
+    } else if let Value::Object(members) = &mut value {
+        for list in members.values_mut().filter_map(Value::as_array_mut) {
+            let Some(good) = list.first().cloned() else {
+                continue;
+            };
+            list.resize(ITEMS, good);
+            for item in list {
+                spoil(item, &mut chance);
+            }
+        }
+    }
     value.to_string()
+}
+
+/// Replaces one part that is no list and no object.
+fn spoil(value: &mut Value, chance: &mut Chance) {
+    let parts = parts(value);
+    let mut left = chance.below(parts);
+    replace(value, &mut left, &mut || strange(chance.next()));
+}
+
+fn parts(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter().map(parts).sum(),
+        Value::Object(members) => members.values().map(parts).sum(),
+        _ => 1,
+    }
+}
+
+/// Replaces the part that `left` others stand before.
+fn replace(value: &mut Value, left: &mut usize, with: &mut impl FnMut() -> Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter_mut().any(|item| replace(item, left, with)),
+        Value::Object(members) => members
+            .values_mut()
+            .any(|member| replace(member, left, with)),
+        _ if *left == 0 => {
+            *value = with();
+            true
+        }
+        _ => {
+            *left -= 1;
+            false
+        }
+    }
 }
 
 fn garble(value: &mut Value, chance: &mut Chance, one_in: u64) {
@@ -67,6 +116,12 @@ impl Chance {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
+    }
+
+    /// A number below that, or none.
+    fn below(&mut self, end: usize) -> usize {
+        let end = u64::try_from(end.max(1)).unwrap_or(u64::MAX);
+        usize::try_from(self.next() % end).unwrap_or_default()
     }
 
     fn one_in(&mut self, many: u64) -> bool {

@@ -79,6 +79,8 @@ pub(super) struct Scene<S: ?Sized, A: ?Sized> {
     build: Box<dyn Fn() -> Box<A>>,
     clock: Arc<FixedClock>,
     left_out: Mutex<Vec<String>>,
+    /// How many breaches of the contract count.
+    counted: Mutex<Option<usize>>,
     /// Something to ask about: a stay and its room, or a lock.
     thing: OnceLock<(VendorId, VendorId)>,
 }
@@ -123,6 +125,7 @@ impl<S: ?Sized + Staged, A: ?Sized> Scene<S, A> {
             build,
             clock,
             left_out: Mutex::default(),
+            counted: Mutex::default(),
             thing: OnceLock::new(),
         }
     }
@@ -168,7 +171,10 @@ impl<S: ?Sized + Staged, A: ?Sized> Scene<S, A> {
     /// Runs a check; afterwards nothing may have broken the vendor's contract.
     pub(super) async fn checked(&self, check: impl Future<Output = Checked>) -> Checked {
         check.await?;
-        let breaches = self.wire().map(Wire::breaches).unwrap_or_default();
+        let mut breaches = self.wire().map(Wire::breaches).unwrap_or_default();
+        let counted = self.counted.lock();
+        let counted = *counted.unwrap_or_else(PoisonError::into_inner);
+        breaches.truncate(counted.unwrap_or(usize::MAX));
         if breaches.is_empty() {
             return Ok(());
         }
@@ -184,6 +190,8 @@ impl<S: ?Sized + Staged, A: ?Sized> Scene<S, A> {
 pub(super) trait Subject {
     fn app(&self) -> &'static App;
     fn vendor(&self) -> &dyn Vendor;
+    /// From now on the vendor breaks its contract, and nobody else has to keep it.
+    fn contract_ends(&self);
     /// Notes that a part is left out.
     fn without(&self, cannot: Cannot);
     async fn validate(&self, account: &Account) -> Result<Opens, AdapterError>;
@@ -208,6 +216,11 @@ impl Subject for PmsScene {
 
     fn vendor(&self) -> &dyn Vendor {
         self.stage.vendor()
+    }
+
+    fn contract_ends(&self) {
+        let kept = self.wire().map(|wire| wire.breaches().len()).ok();
+        *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 
     fn without(&self, cannot: Cannot) {
@@ -258,6 +271,11 @@ impl Subject for LocksScene {
 
     fn vendor(&self) -> &dyn Vendor {
         self.stage.vendor()
+    }
+
+    fn contract_ends(&self) {
+        let kept = self.wire().map(|wire| wire.breaches().len()).ok();
+        *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 
     fn without(&self, cannot: Cannot) {

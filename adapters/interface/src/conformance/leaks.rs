@@ -13,7 +13,7 @@ use std::fmt::Write;
 use std::sync::PoisonError;
 
 /// Seeds an answer of the vendor's is garbled with.
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 8;
 
 /// A subject that has more to print than what everything answers.
 #[async_trait(?Send)]
@@ -123,6 +123,8 @@ async fn echoed(scene: &impl Subject, wire: &dyn Wire, secrets: &[String], print
 async fn strange(scene: &impl Subject, wire: &dyn Wire) -> Checked {
     let answers = wire.answers();
     must!(!answers.is_empty(), "there is no example of an answer");
+    // Identifiers that are none are sent back in good faith.
+    scene.contract_ends();
     for answer in answers {
         let value: Value = serde_json::from_str(&answer)
             .map_err(|_| Miss::Failed("an example of an answer is no JSON".to_owned()))?;

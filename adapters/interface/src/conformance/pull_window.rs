@@ -43,6 +43,7 @@ pub(super) async fn pull_5(scene: &PmsScene) -> Checked {
     }
     empty_pages(scene, days, &inside).await?;
     unreadable(scene, days, &booking(8, 20)).await?;
+    bad_references(scene, days, &booking(8, 20)).await?;
     deadline(scene, days).await
 }
 
@@ -136,6 +137,24 @@ async fn unreadable(scene: &PmsScene, days: Days, booking: &Booking) -> Checked 
             "one that cannot be read was set aside as {aside:?}"
         );
     }
+    Ok(())
+}
+
+/// What only leads to a name or a kind keeps neither the stay back nor the others of its page.
+async fn bad_references(scene: &PmsScene, days: Days, booking: &Booking) -> Checked {
+    let (mut expected, _) = read(scene, days, 100).await?;
+    let booked = scene.stage.book_with_bad_references(booking);
+    let Some(stay) = scene.part(booked) else {
+        return Ok(());
+    };
+    expected.insert(stay);
+    let (read, _) = read(scene, days, 100).await?;
+    must!(
+        read == expected,
+        "beside one with bad references, {} of {} stays were read",
+        read.len(),
+        expected.len()
+    );
     Ok(())
 }
 

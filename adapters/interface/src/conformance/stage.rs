@@ -15,7 +15,8 @@ pub type Can<T> = Result<T, Cannot>;
 pub trait Vendor: Send + Sync {
     /// Good credentials of the account all else is about, not yet used.
     fn account(&self) -> Account;
-    /// Other credentials that open the same account.
+    /// Other credentials that open the same account. Where the vendor lets those before end, they
+    /// are those of [`Self::account`] from then on.
     fn renewed(&self) -> Can<Account>;
     /// Credentials that open nothing.
     fn stranger(&self) -> Account;
@@ -91,6 +92,8 @@ pub trait PmsStage: Vendor {
     fn book_in_unknown_state(&self, booking: &Booking) -> Can<VendorId>;
     /// Books one that cannot be read, for these dates.
     fn book_unreadable(&self, booking: &Booking) -> Can<()>;
+    /// Books one whose references to other things (its guest, its kind) are no identifiers.
+    fn book_with_bad_references(&self, booking: &Booking) -> Can<VendorId>;
     /// Books something without a door.
     fn book_without_door(&self, booking: &Booking) -> Can<()>;
     /// Changes a stay.

@@ -1,6 +1,5 @@
 //! A hotel at the fake Mews, for the suite.
 
-use chrono::{DateTime, Utc};
 use portal_domain::IntegrationId;
 use portal_interface::conformance::{
     Act, Booking, Can, Cannot, Delivery, Fault, NewRoom, PinEntry, PinStage, PmsHouse, PmsStage,
@@ -24,8 +23,8 @@ const WRITES: [&str; 3] = [
     "resourceAccessTokens/update",
     "resourceAccessTokens/delete",
 ];
-/// What the fake and the examples of webhooks call things.
-const CONNECTION: &str = "c8bee838-7fb1-4f4e-8fac-ac87008b2f90";
+/// Answers and deliveries of Mews's.
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
 
 pub(crate) struct Stage {
     pub(crate) fake: FakeMews,
@@ -114,7 +113,11 @@ impl Vendor for Stage {
     }
 
     fn secrets(&self) -> Vec<String> {
-        let secrets = [self.token.expose_secret(), CLIENT_TOKEN, "0000-STRANGER-0000"];
+        let secrets = [
+            self.token.expose_secret(),
+            CLIENT_TOKEN,
+            "0000-STRANGER-0000",
+        ];
         secrets.map(ToOwned::to_owned).into()
     }
 
@@ -168,7 +171,10 @@ impl Wire for Stage {
     }
 
     fn writes(&self) -> u32 {
-        WRITES.map(|operation| self.fake.calls_of(operation)).iter().sum()
+        WRITES
+            .map(|operation| self.fake.calls_of(operation))
+            .iter()
+            .sum()
     }
 
     /// As in ADAPTERS' table for Mews.
@@ -203,8 +209,7 @@ impl Wire for Stage {
     }
 
     fn answers(&self) -> Vec<String> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-        let files = std::fs::read_dir(folder).unwrap();
+        let files = std::fs::read_dir(EXAMPLES).unwrap();
         let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
         files.retain(|file| file.to_string_lossy().ends_with(".response.json"));
         files.sort();
@@ -230,7 +235,10 @@ fn as_theirs(fault: Fault) -> fake::Fault {
 
 impl Stage {
     fn note(&self, name: &str, id: &VendorId) {
-        self.rooms.lock().unwrap().insert(name.to_owned(), id.clone());
+        self.rooms
+            .lock()
+            .unwrap()
+            .insert(name.to_owned(), id.clone());
     }
 
     fn booking(booking: &Booking) -> fake::Booking {
@@ -244,17 +252,19 @@ impl Stage {
         id(self.fake.book(&self.enterprise, booking))
     }
 
-    fn raw(&self, id: &str, state: &str, from: &str, until: DateTime<Utc>) {
-        let until = until.to_rfc3339();
+    /// Books a stay and lets another be read in its place.
+    fn write_raw(&self, booking: &Booking, id: &str, state: &str, from: &str) {
+        let place = fake::Booking::new(booking.from, booking.until);
+        let place = self.fake.book(&self.enterprise, &place);
         let item = json!({
             "Id": id,
             "Number": "52",
             "State": state,
             "ScheduledStartUtc": from,
-            "ScheduledEndUtc": until,
+            "ScheduledEndUtc": booking.until.to_rfc3339(),
             "UpdatedUtc": self.clock.now().to_rfc3339(),
         });
-        self.fake.add_raw_reservation(&self.enterprise, item);
+        self.fake.write_raw(&place, item);
     }
 }
 
@@ -301,24 +311,33 @@ impl PmsStage for Stage {
 
     fn book_in_unknown_state(&self, booking: &Booking) -> Can<VendorId> {
         let stay = "0f515589-99b4-423d-b83a-b237009f0509";
-        self.raw(stay, "Teleported", &booking.from.to_rfc3339(), booking.until);
+        let from = booking.from.to_rfc3339();
+        self.write_raw(booking, stay, "Teleported", &from);
         Ok(id(stay))
     }
 
     fn book_unreadable(&self, booking: &Booking) -> Can<()> {
-        // The fake lists it today: it is filtered by its place, not by what stands in it.
-        let now = self.clock.now();
+        let stay = "1f515589-99b4-423d-b83a-b237009f0509";
+        self.write_raw(booking, stay, "Confirmed", "the day before");
+        Ok(())
+    }
+
+    fn book_with_bad_references(&self, booking: &Booking) -> Can<VendorId> {
         let place = fake::Booking::new(booking.from, booking.until);
         let place = self.fake.book(&self.enterprise, &place);
+        let stay = "2f515589-99b4-423d-b83a-b237009f0509";
         let item = json!({
-            "Id": "1f515589-99b4-423d-b83a-b237009f0509",
+            "Id": stay,
+            "Number": "53",
             "State": "Confirmed",
-            "ScheduledStartUtc": "the day before",
+            "ServiceId": "service",
+            "AccountId": "guest",
+            "RequestedResourceCategoryId": "kind",
+            "ScheduledStartUtc": booking.from.to_rfc3339(),
             "ScheduledEndUtc": booking.until.to_rfc3339(),
-            "UpdatedUtc": now.to_rfc3339(),
         });
         self.fake.write_raw(&place, item);
-        Ok(())
+        Ok(id(stay))
     }
 
     fn book_without_door(&self, booking: &Booking) -> Can<()> {
@@ -354,13 +373,46 @@ impl PmsStage for Stage {
     }
 
     fn deliveries(&self) -> Can<Vec<Delivery>> {
-        let example = |name: &str| {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-            std::fs::read_to_string(folder.join(name)).unwrap()
+        let house = id("851df8c8-90f2-4c4a-8e01-a4fc46b25178");
+        let (one, other) = (
+            "9e5e84e9-974d-4f16-9662-ab2200f27cb1",
+            "3bb50576-79ea-48f8-8d07-ab25009fdfb2",
+        );
+        let general = |look| Hint {
+            account: Some(house.clone()),
+            connection: VendorId::new("c8bee838-7fb1-4f4e-8fac-ac87008b2f90"),
+            look,
         };
-        let connection = || VendorId::new(CONNECTION);
-        let _ = (example, connection);
-        Ok(Vec::new())
+        let integration = |account, connection: &str| Hint {
+            account,
+            connection: VendorId::new(connection),
+            look: Look::Credentials,
+        };
+        let stay = id("bfee2c44-1f84-4326-a862-5289598f6e2d");
+        let created = VendorId::new("8865aa96-f62d-4f9b-a912-ab2100f60f42");
+        let examples = [
+            (
+                "general",
+                vec![
+                    general(Look::Reservations(vec![stay])),
+                    general(Look::Rooms),
+                ],
+            ),
+            ("integrationCreated", vec![integration(created, one)]),
+            (
+                "integrationApiKeyCreated.composed",
+                vec![integration(None, one)],
+            ),
+            ("integrationCanceled", vec![integration(None, other)]),
+            ("integrationDisabled", vec![integration(None, one)]),
+            ("integrationEnabled", vec![integration(None, one)]),
+        ];
+        let read = |(name, hints)| {
+            let file = Path::new(EXAMPLES).join(format!("webhook.{name}.json"));
+            let body = std::fs::read_to_string(file).unwrap();
+            Delivery { body, hints }
+        };
+        Ok(examples.into_iter().map(read).collect())
     }
 }
 
