@@ -234,7 +234,7 @@ impl Mews {
                 Owner::Nobody => {}
             }
         }
-        for ids in owned_by_company.chunks(LIST_LIMIT) {
+        for ids in distinct(owned_by_company.iter()).chunks(LIST_LIMIT) {
             let values = self.all(account, &AskCompanionships::new(ids)).await?;
             let companionships = wire::items("Companionships", &values)
                 .filter_map(|item| Companionship::read(&item).ok());
@@ -259,7 +259,9 @@ impl Mews {
     }
 }
 
+/// Each once, and only those Mews can be asked for: for one that is none it declines them all.
 fn distinct<'a>(ids: impl Iterator<Item = &'a VendorId>) -> Vec<VendorId> {
+    let ids = ids.filter(|id| wire::guid(id.as_str()).is_some());
     let ids: BTreeSet<&VendorId> = ids.collect();
     ids.into_iter().cloned().collect()
 }

@@ -2,15 +2,21 @@
 
 use serde_json::{Value, json};
 
-/// How many items a list has, each with one thing wrong.
-const ITEMS: usize = 150;
+/// Seeds after which nothing new comes.
+pub(super) const SEEDS: u64 = 2 * KINDS;
+/// Kinds of strange values.
+const KINDS: u64 = 12;
+/// Most items in a list.
+const ITEMS: usize = 200;
 
-/// The value with some of its parts replaced, as text. The same for the same seed. Every other one
-/// has long lists instead, in which each item is good but for one part.
+/// The value with some of its parts replaced, as text. The same for the same seed.
+///
+/// Every other one has long lists instead. Each item is good but for one part, another one in each;
+/// over all seeds every part has had every kind of strange value.
 pub(super) fn garbled(value: &Value, seed: u64) -> String {
     let mut value = value.clone();
-    let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     if seed.is_multiple_of(2) {
+        let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         // From hardly anything to nearly all of it.
         let one_in = [40, 12, 4, 2][usize::try_from(seed / 2 % 4).unwrap_or_default()];
         garble(&mut value, &mut chance, one_in);
@@ -19,20 +25,14 @@ pub(super) fn garbled(value: &Value, seed: u64) -> String {
             let Some(good) = list.first().cloned() else {
                 continue;
             };
-            list.resize(ITEMS, good);
-            for item in list {
-                spoil(item, &mut chance);
+            list.clear();
+            list.resize(parts(&good).min(ITEMS), good);
+            for (mut part, item) in list.iter_mut().enumerate() {
+                replace(item, &mut part, &mut || strange(seed / 2));
             }
         }
     }
     value.to_string()
-}
-
-/// Replaces one part that is no list and no object.
-fn spoil(value: &mut Value, chance: &mut Chance) {
-    let parts = parts(value);
-    let mut left = chance.below(parts);
-    replace(value, &mut left, &mut || strange(chance.next()));
 }
 
 fn parts(value: &Value) -> usize {
@@ -91,7 +91,7 @@ fn garble(value: &mut Value, chance: &mut Chance, one_in: u64) {
 }
 
 fn strange(which: u64) -> Value {
-    match which % 12 {
+    match which % KINDS {
         0 => Value::Null,
         1 => json!(true),
         2 => json!(-1),
@@ -116,12 +116,6 @@ impl Chance {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
-    }
-
-    /// A number below that, or none.
-    fn below(&mut self, end: usize) -> usize {
-        let end = u64::try_from(end.max(1)).unwrap_or(u64::MAX);
-        usize::try_from(self.next() % end).unwrap_or_default()
     }
 
     fn one_in(&mut self, many: u64) -> bool {

@@ -37,7 +37,7 @@ pub(super) async fn hook_1(scene: &PmsScene) -> Checked {
         let mut numbered = value.clone();
         number(&mut numbered);
         no_hint(hooks, "numbers for texts", numbered.to_string().as_bytes())?;
-        for seed in 0..50 {
+        for seed in 0..garble::SEEDS {
             // Whatever is read in it, it is read.
             let _ = hooks.read(garble::garbled(&value, seed).as_bytes());
         }

@@ -3,17 +3,14 @@
 use super::garble;
 use super::house::{LocksScene, PmsScene, SECRET_DIGITS, Subject};
 use super::listener::Listener;
-use super::run::{Checked, Miss, fail, must, unwound};
+use super::run::{Checked, fail, must, unwound};
 use super::stage::{Fault, Reply, Wire};
 use crate::Pull;
 use async_trait::async_trait;
 use chrono::Duration;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::sync::PoisonError;
-
-/// Seeds an answer of the vendor's is garbled with.
-const SEEDS: u64 = 8;
 
 /// A subject that has more to print than what everything answers.
 #[async_trait(?Send)]
@@ -125,22 +122,34 @@ async fn strange(scene: &impl Subject, wire: &dyn Wire) -> Checked {
     must!(!answers.is_empty(), "there is no example of an answer");
     // Identifiers that are none are sent back in good faith.
     scene.contract_ends();
-    for answer in answers {
-        let value: Value = serde_json::from_str(&answer)
-            .map_err(|_| Miss::Failed("an example of an answer is no JSON".to_owned()))?;
-        for seed in 0..SEEDS {
-            let body = garble::garbled(&value, seed);
-            wire.reply(Some(Reply {
-                status: 200,
-                headers: vec![("content-type", "application/json".to_owned())],
-                body: body.clone(),
-            }));
-            if let Err(panic) = unwound(scene.everything()).await {
-                let body: String = body.chars().take(1000).collect();
-                fail!("the adapter panicked, {panic}, over {body}");
-            }
+    for seed in 0..garble::SEEDS {
+        let body = garble::garbled(&joined(&answers, seed)?, seed);
+        wire.reply(Some(Reply {
+            status: 200,
+            headers: vec![("content-type", "application/json".to_owned())],
+            body: body.clone(),
+        }));
+        if let Err(panic) = unwound(scene.everything()).await {
+            let body: String = body.chars().take(1000).collect();
+            fail!("the adapter panicked, {panic}, over {body}");
         }
     }
     wire.reply(None);
     Ok(())
+}
+
+/// One answer to whatever is asked: the members of all. What takes several requests comes further
+/// with it than with an answer to one. Of members of the same name the seed chooses one.
+fn joined(answers: &[String], seed: u64) -> Checked<Value> {
+    let mut members = Map::new();
+    let first = usize::try_from(seed).unwrap_or_default() % answers.len();
+    for answer in answers[first..].iter().chain(&answers[..first]) {
+        let Ok(Value::Object(answer)) = serde_json::from_str(answer) else {
+            fail!("an example of an answer is no JSON object");
+        };
+        for (name, value) in answer {
+            members.entry(name).or_insert(value);
+        }
+    }
+    Ok(Value::Object(members))
 }
