@@ -149,10 +149,12 @@ impl DemoHouse {
     /// Adds a room and answers its identifier.
     pub fn add_room(&self, name: &str) -> VendorId {
         self.with(|house, _| {
-            let numbers = house.rooms.len() + 1..;
-            let mut ids = numbers.map(|number| id("room", number));
-            let id = ids.find(|id| !house.has_room(id));
-            let id = id.expect("there are more numbers than rooms");
+            let mut number = house.rooms.len() + 1;
+            // Rooms may have been taken away, and others put in their place.
+            while house.has_room(&id("room", number)) {
+                number += 1;
+            }
+            let id = id("room", number);
             house.rooms.push(Room {
                 id: id.clone(),
                 name: name.to_owned(),

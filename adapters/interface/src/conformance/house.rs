@@ -363,7 +363,7 @@ impl PmsScene {
     }
 
     /// The cursor for "from now on".
-    pub(super) async fn from_now_on(&self) -> Checked<Cursor> {
+    pub(super) async fn start_of_changes(&self) -> Checked<Cursor> {
         let pulled = self.pull(Pull::Changes { since: None }, 100).await;
         let Pulled {
             reservations,

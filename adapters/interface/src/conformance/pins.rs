@@ -117,7 +117,7 @@ fn told(entry: &PinEntry) -> String {
 pub(super) async fn pin_1(scene: &PmsScene) -> Checked {
     let desk = Desk::open(scene)?;
     scene.pass(Duration::hours(1));
-    let cursor = scene.from_now_on().await?;
+    let cursor = scene.start_of_changes().await?;
     let fetched = scene
         .adapter
         .fetch(&scene.account, std::slice::from_ref(&desk.stay));

@@ -22,7 +22,7 @@ pub(super) async fn pull_1(scene: &PmsScene) -> Checked {
         .map(|day| model.book(scene, scene.booking(Some(&one), day, day + 2)))
         .collect();
     scene.pass(Duration::hours(1));
-    let start = scene.from_now_on().await?;
+    let start = scene.start_of_changes().await?;
     model.book(scene, scene.booking(None, 3, 4));
     let days = Days::around(scene);
     let mut seen = Seen::default();
@@ -141,7 +141,7 @@ impl Reading {
 /// nothing. Cursors are small; those of another kind or version are stale, old ones at most that.
 pub(super) async fn pull_2(scene: &PmsScene) -> Checked {
     let room = scene.room("One");
-    let start = scene.from_now_on().await?;
+    let start = scene.start_of_changes().await?;
     scene.pass(Duration::hours(1));
     let mut model = Model::default();
     for day in 0..7 {
@@ -258,7 +258,7 @@ async fn must_be_stale(scene: &PmsScene, ask: Pull) -> Checked {
 pub(super) async fn pull_3(scene: &PmsScene) -> Checked {
     let (one, other) = (scene.room("One"), scene.room("Other"));
     let mut model = Model::default();
-    let start = scene.from_now_on().await?;
+    let start = scene.start_of_changes().await?;
     let book = |model: &mut Model| model.book_at_once(scene, scene.booking(Some(&one), 1, 2));
     let stays: Vec<VendorId> = (0..5).map(|_| book(&mut model)).collect();
     let mut seen = Seen::default();
@@ -294,7 +294,7 @@ pub(super) async fn pull_4(scene: &PmsScene) -> Checked {
     let second = model.book(scene, scene.booking(Some(&one), 0, 2));
     let later = scene.now() + Duration::days(3);
     scene.pass(Duration::hours(1));
-    let mut cursor = scene.from_now_on().await?;
+    let mut cursor = scene.start_of_changes().await?;
     for (stay, act) in [
         (&stay, Act::Assign(one.clone())),
         (&stay, Act::Assign(other)),

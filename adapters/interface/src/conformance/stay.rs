@@ -15,7 +15,7 @@ pub(super) async fn stay_1(scene: &PmsScene) -> Checked {
     let stage = &scene.stage;
     let room = scene.room("One");
     let booking = scene.booking(Some(&room), 1, 2);
-    let start = scene.from_now_on().await?;
+    let start = scene.start_of_changes().await?;
     scene.pass(Duration::hours(1));
     let stay = stage.book(&booking);
     let other = stage.book(&booking);
