@@ -149,7 +149,12 @@ impl DemoHouse {
     /// Adds a room and answers its identifier.
     pub fn add_room(&self, name: &str) -> VendorId {
         self.with(|house, _| {
-            let id = id("room", house.rooms.len() + 1);
+            let mut number = house.rooms.len() + 1;
+            // Rooms may have been taken away, and others put in their place.
+            while house.has_room(&id("room", number)) {
+                number += 1;
+            }
+            let id = id("room", number);
             house.rooms.push(Room {
                 id: id.clone(),
                 name: name.to_owned(),
@@ -158,6 +163,23 @@ impl DemoHouse {
                 active: true,
             });
             id
+        })
+    }
+
+    /// Adds a room as it is given, or puts it in the place of the one with its identifier.
+    pub fn put_room(&self, room: Room) {
+        self.with(|house, _| {
+            house.rooms.retain(|other| other.id != room.id);
+            house.rooms.push(room);
+        });
+    }
+
+    /// Takes a room away.
+    pub fn remove_room(&self, id: &VendorId) -> bool {
+        self.with(|house, _| {
+            let before = house.rooms.len();
+            house.rooms.retain(|room| room.id != *id);
+            house.rooms.len() < before
         })
     }
 

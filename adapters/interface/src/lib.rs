@@ -8,6 +8,8 @@ mod account;
 mod app;
 mod check;
 mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod decode;
 mod error;
 mod form;

@@ -47,7 +47,14 @@ impl Mews {
         match answer.status {
             204 => Ok(None),
             200..=299 => Ok(Some(wire::root(&answer.body)?)),
-            _ => Err(wire::error(&answer)),
+            _ => {
+                let said = String::from_utf8_lossy(&answer.body);
+                let secrets = [token, &self.settings.client_token];
+                let says = secrets
+                    .iter()
+                    .any(|secret| said.contains(secret.expose_secret()));
+                Err(unsaid(wire::error(&answer), says))
+            }
         }
     }
 
@@ -89,5 +96,13 @@ impl Mews {
                 return Ok(items);
             }
         }
+    }
+}
+
+/// Drops Mews's words if they say a secret back to us: words are stored and shown to people.
+pub(crate) fn unsaid(error: AdapterError, says_secret: bool) -> AdapterError {
+    match error {
+        AdapterError::Declined { .. } if says_secret => AdapterError::Declined { said: None },
+        error => error,
     }
 }

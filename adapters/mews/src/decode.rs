@@ -132,7 +132,13 @@ where
 
 fn added(payload: &[u8]) -> Result<Value, Bad> {
     let body = wire::root(payload)?;
-    Ok(json!({ "id": wire::added(&body)? }))
+    let added = wire::added(&body)?.into_iter().map(|added| {
+        json!({
+            "id": added.id,
+            "reservation": added.reservation,
+        })
+    });
+    Ok(json!({ "added": added.collect::<Vec<_>>() }))
 }
 
 fn webhook(payload: &[u8]) -> Result<Value, Bad> {

@@ -28,7 +28,7 @@ mod state;
 mod stay;
 
 pub use booking::{Booking, HeldPin, NewRoom};
-pub use fault::Fault;
+pub use fault::{Fault, Scripted};
 pub use hook::{HookFaults, IntegrationEvent};
 pub use model::{Permissions, StayState};
 

@@ -1,5 +1,6 @@
 //! PINs on reservations. Mews adds a second entry when asked twice, so every write reads first.
 
+use crate::call::unsaid;
 use crate::wire::{
     self, ActivityState, AddTokens, AskTokens, DeleteTokens, LIST_LIMIT, NewToken, Permissions,
     Token, TokenUpdate, UpdateTokens, seconds_from, seconds_until,
@@ -7,7 +8,8 @@ use crate::wire::{
 use crate::{CALL, Mews};
 use async_trait::async_trait;
 use portal_interface::{
-    Account, AdapterError, ExposeSecret, PinCopy, PinStore, StayPin, StayPins, Stored, VendorId,
+    Account, AdapterError, ExposeSecret, PinCopy, PinStore, SecretString, StayPin, StayPins,
+    Stored, VendorId,
 };
 use std::collections::BTreeMap;
 
@@ -163,9 +165,21 @@ impl Mews {
             let ask = AddTokens {
                 resource_access_token_parameters: new,
             };
-            let body = self.ask(account, &ask, CALL).await?.unwrap_or_default();
-            let asked: Vec<&VendorId> = new.iter().map(|new| new.service_order_id).collect();
-            added.extend(wire::added(&body, &asked)?);
+            let answer = self.ask(account, &ask, CALL).await;
+            let pins = || new.iter().map(|new| new.value);
+            let body = answer.map_err(|error| without(pins(), error))?;
+            let entries = wire::added(&body.unwrap_or_default())?;
+            match (new, entries.as_slice()) {
+                // Of a single one it is clear whose it is.
+                ([new], [entry]) => {
+                    added.insert(new.service_order_id.clone(), entry.id.clone());
+                }
+                _ => added.extend(
+                    entries
+                        .into_iter()
+                        .filter_map(|entry| Some((entry.reservation?, entry.id))),
+                ),
+            }
         }
         Ok(added)
     }
@@ -189,7 +203,9 @@ impl Mews {
             let ask = UpdateTokens {
                 resource_access_token_updates: updates,
             };
-            self.ask(account, &ask, CALL).await?;
+            let pins = || updates.iter().map(|update| update.value);
+            let answer = self.ask(account, &ask, CALL).await;
+            answer.map_err(|error| without(pins(), error))?;
         }
         Ok(())
     }
@@ -245,6 +261,18 @@ impl<'a> Plan<'a> {
             step,
         }
     }
+}
+
+/// The error without words of Mews's that repeat a PIN.
+fn without<'a>(
+    mut pins: impl Iterator<Item = &'a SecretString>,
+    error: AdapterError,
+) -> AdapterError {
+    let AdapterError::Declined { said: Some(said) } = &error else {
+        return error;
+    };
+    let says = pins.any(|pin| said.contains(pin.expose_secret()));
+    unsaid(error, says)
 }
 
 fn is_ours(token: &Token, want: &StayPins) -> bool {

@@ -229,7 +229,7 @@ impl Mews {
                 Owner::Nobody => {}
             }
         }
-        for ids in owned_by_company.chunks(LIST_LIMIT) {
+        for ids in distinct(owned_by_company.iter()).chunks(LIST_LIMIT) {
             let values = self.all(account, &AskCompanionships::new(ids)).await?;
             // Newest first: the companion noted first stands last, and is the one kept.
             for companionship in wire::entries::<AskCompanionships<'_>>(&values).read {
@@ -251,7 +251,9 @@ impl Mews {
     }
 }
 
+/// Each once, and only those Mews can be asked for: for one that is none it declines them all.
 pub(crate) fn distinct<'a>(ids: impl Iterator<Item = &'a VendorId>) -> Vec<VendorId> {
+    let ids = ids.filter(|id| wire::guid(id.as_str()).is_some());
     let ids: BTreeSet<&VendorId> = ids.collect();
     ids.into_iter().cloned().collect()
 }

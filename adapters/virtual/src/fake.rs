@@ -10,7 +10,7 @@ mod lock;
 mod server;
 mod state;
 
-pub use fault::{Calls, Fault, Operation};
+pub use fault::{Calls, Fault, Operation, Scripted};
 pub use lock::LockCode;
 
 use chrono::{DateTime, Utc};
@@ -153,6 +153,11 @@ impl FakeLocks {
     pub fn inject(&self, fault: Fault, on: Option<Operation>, times: u32) {
         self.shared
             .with(|state| state.faults.plan(fault, on, times));
+    }
+
+    /// Answers every request with this and carries nothing out; `None`: as usual again.
+    pub fn answer_with(&self, script: Option<Scripted>) {
+        self.shared.with(|state| state.script = script);
     }
 
     /// Takes back the faults not yet happened.

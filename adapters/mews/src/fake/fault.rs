@@ -35,6 +35,17 @@ pub enum Fault {
     CommitThenDrop,
 }
 
+/// An answer written by a test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scripted {
+    /// Status.
+    pub status: u16,
+    /// Headers besides the usual.
+    pub headers: Vec<(&'static str, String)>,
+    /// Body.
+    pub body: String,
+}
+
 impl Fault {
     /// How long it holds the request up.
     pub(super) fn delay(self) -> Duration {

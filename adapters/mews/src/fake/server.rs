@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::contract::{BASE, CONTRACT, Operation};
-use super::fault::Fault;
+use super::fault::{Fault, Scripted};
 use super::model::{AccessToken, Enterprise};
 use super::operation::{Caller, Problem, is_granted};
 use super::state::{State, new_id};
@@ -30,6 +30,7 @@ enum Outcome {
     Wait(Option<u64>),
     Html,
     Cut,
+    Scripted(Scripted),
 }
 
 /// Answers every request to anything but `/control`.
@@ -77,6 +78,9 @@ impl Shared {
                 "{name}: not among the operations declared to Mews"
             ));
         }
+        if let Some(script) = self.with(|state| state.script.clone()) {
+            return Outcome::Scripted(script);
+        }
         let fault = self.with(|state| state.faults.next(name));
         match fault {
             Some(Fault::Status { status }) => {
@@ -111,8 +115,9 @@ impl Shared {
             Ok(answer) => answer,
             Err(problem) => return refusal(problem),
         };
-        // A raw item is there to break the contract.
-        if !state.reservations.iter().any(|stay| stay.raw.is_some()) {
+        // A raw item is there to break the contract, and so is an identifier of a test's own.
+        let is_raw = state.reservations.iter().any(|stay| stay.raw.is_some());
+        if !is_raw && !state.has_odd_ids {
             let faults = operation.answer_faults(&answer);
             let lines = faults
                 .iter()
@@ -187,11 +192,24 @@ fn respond(outcome: Outcome) -> Response {
             let broken = Err::<Bytes, _>(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
             Body::from_stream(stream::iter([broken])).into_response()
         }
+        Outcome::Scripted(script) => scripted(script),
     };
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         response
             .headers_mut()
             .insert(HeaderName::from_static("request-id"), id);
+    }
+    response
+}
+
+fn scripted(script: Scripted) -> Response {
+    let status = StatusCode::from_u16(script.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, script.body).into_response();
+    for (name, value) in script.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            let name = HeaderName::from_static(name);
+            response.headers_mut().insert(name, value);
+        }
     }
     response
 }

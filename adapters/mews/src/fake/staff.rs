@@ -3,7 +3,7 @@
 use super::booking::{Booking, HeldPin, NewRoom};
 use super::model::StayState;
 use super::state::State;
-use super::{FakeMews, Fault, NewEnterprise, server};
+use super::{FakeMews, Fault, NewEnterprise, Scripted, server};
 use chrono::{DateTime, Utc};
 use portal_interface::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -67,6 +67,23 @@ impl FakeMews {
     /// Adds a room, a bed or another resource, and answers its identifier.
     pub fn add_room(&self, enterprise: &str, room: &NewRoom) -> String {
         self.act(|state, now| state.add_room(enterprise, room, now))
+    }
+
+    /// Adds a room with an identifier of the test's own, which may be none of Mews's.
+    pub fn add_room_as(&self, enterprise: &str, room: &NewRoom, id: &str) {
+        self.act(|state, now| {
+            let made = state.add_room(enterprise, room, now)?;
+            state.renumber_room(&made, id);
+            Ok(())
+        });
+    }
+
+    /// Puts a room into another, whether or not that makes sense.
+    pub fn put_room_into(&self, enterprise: &str, room: &str, parent: &str) {
+        self.act(|state, now| {
+            let parent = state.room(enterprise, parent)?;
+            state.change_room(enterprise, room, now, |room| room.parent = Some(parent))
+        });
     }
 
     /// Gives a room another name.
@@ -149,6 +166,17 @@ impl FakeMews {
     }
 }
 
+/// Stays that are not as they should be.
+impl FakeMews {
+    /// Lists `item` in the place of a reservation that is there.
+    pub fn write_raw(&self, reservation: &str, item: Value) {
+        self.act(|state, _| {
+            state.reservation(reservation)?.raw = Some(item);
+            Ok(())
+        });
+    }
+}
+
 /// Stored PINs.
 impl FakeMews {
     /// The active PINs on a reservation, oldest first.
@@ -180,6 +208,11 @@ impl FakeMews {
         let on = on.map(server::operation_name);
         self.shared
             .with(|state| state.faults.plan(fault, on, times));
+    }
+
+    /// Answers every request with this and carries nothing out; `None`: as usual again.
+    pub fn answer_with(&self, script: Option<Scripted>) {
+        self.shared.with(|state| state.script = script);
     }
 
     /// Takes back the faults not yet happened.

@@ -1,7 +1,7 @@
 //! The fake's memory, and what staff of a hotel do to it.
 
 use super::booking::NewRoom;
-use super::fault::Faults;
+use super::fault::{Faults, Scripted};
 use super::hook::{IntegrationEvent, Outbox};
 use super::model::{
     AccessToken, Assignment, Category, Companionship, Customer, Enterprise, Reservation, Resource,
@@ -32,6 +32,10 @@ pub(super) struct State {
     pub(super) companionships: Vec<Companionship>,
     pub(super) pins: Vec<StoredPin>,
     pub(super) faults: Faults,
+    /// What every request is answered with instead.
+    pub(super) script: Option<Scripted>,
+    /// Whether a test gave an identifier that is none of Mews's.
+    pub(super) has_odd_ids: bool,
     pub(super) outbox: Outbox,
     /// Requests so far, by operation.
     pub(super) calls: BTreeMap<String, u32>,
@@ -206,6 +210,21 @@ impl State {
             });
         }
         Ok(id)
+    }
+
+    /// Gives a room another identifier.
+    pub(super) fn renumber_room(&mut self, room: &str, id: &str) {
+        for resource in &mut self.resources {
+            if resource.id == room {
+                id.clone_into(&mut resource.id);
+            }
+        }
+        for assignment in &mut self.assignments {
+            if assignment.resource == room {
+                id.clone_into(&mut assignment.resource);
+            }
+        }
+        self.has_odd_ids = true;
     }
 
     /// The identifier of a room, given that or its name.

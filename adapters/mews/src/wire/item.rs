@@ -15,13 +15,12 @@ const LONGEST_SHOWN: usize = 255;
 /// Why a member cannot be read, as the rest of a sentence.
 const MISSING: &str = "is missing";
 const NO_OBJECT: &str = "is no object";
-const NO_LIST: &str = "is no list";
+pub(super) const NO_LIST: &str = "is no list";
 const NO_TEXT: &str = "is no text";
 const NO_ID: &str = "is no identifier: those have 1 to 255 bytes and no zero character";
 const NO_INSTANT: &str = "is no instant such as 2026-11-24T10:00:00Z";
 const NO_FLAG: &str = "is neither true nor false";
 const NO_POSITION: &str = "is no position of a page: those are texts of 1 to 4096 bytes";
-const NOT_ONE: &str = "is no list of exactly one item";
 
 /// What could not be read: where, and why. Never what stood there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,17 +102,6 @@ pub(crate) fn items<'a>(list: &str, values: &'a [Value]) -> impl Iterator<Item =
         value,
         at: format!("{list}[{index}]"),
     })
-}
-
-/// The only item of a list in an answer that is not paged.
-pub(crate) fn only_item<'a>(body: &'a Value, list: &str) -> Result<Item<'a>, Bad> {
-    match body.get(list).and_then(Value::as_array).map(Vec::as_slice) {
-        Some([value]) => Ok(Item {
-            value,
-            at: format!("{list}[0]"),
-        }),
-        _ => Err(Bad::new(list, NOT_ONE)),
-    }
 }
 
 /// An object of an answer and where it stands.

@@ -2,11 +2,10 @@
 
 use super::ask::Permissions;
 use super::entry::Entry;
-use super::item::{Bad, Item, items, only_item};
+use super::item::{Bad, Item, NO_LIST, items};
 use chrono::{DateTime, Utc};
 use portal_interface::{SecretString, VendorId};
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// A stored PIN or tag. Only its identifier must be there: what is absent differs from any wish.
 pub(crate) struct Token {
@@ -59,18 +58,23 @@ fn permissions(item: &Item<'_>) -> Option<Permissions> {
 /// Name of the list in the answer to an addition.
 const ADDED: &str = "ResourceAccessTokens";
 
-/// The identifiers of PINs just stored, by reservation: nothing is said about their order. That of
-/// a single one needs no reservation in the answer.
-pub(crate) fn added(
-    body: &Value,
-    asked: &[&VendorId],
-) -> Result<BTreeMap<VendorId, VendorId>, Bad> {
-    if let [stay] = asked {
-        let id = only_item(body, ADDED)?.id("Id")?;
-        return Ok(BTreeMap::from([((*stay).clone(), id)]));
-    }
+/// A PIN just stored.
+pub(crate) struct Added {
+    /// For which reservation.
+    pub(crate) reservation: Option<VendorId>,
+    pub(crate) id: VendorId,
+}
+
+/// PINs just stored. Nothing is said about their order.
+pub(crate) fn added(body: &Value) -> Result<Vec<Added>, Bad> {
     let values = body.get(ADDED).and_then(Value::as_array);
-    items(ADDED, values.map(Vec::as_slice).unwrap_or_default())
-        .map(|item| Ok((item.id("ServiceOrderId")?, item.id("Id")?)))
+    let values = values.ok_or_else(|| Bad::new(ADDED, NO_LIST))?;
+    items(ADDED, values)
+        .map(|item| {
+            Ok(Added {
+                reservation: item.maybe_id("ServiceOrderId")?,
+                id: item.id("Id")?,
+            })
+        })
         .collect()
 }

@@ -1,13 +1,13 @@
 //! The vendor's API.
 
 use super::Shared;
-use super::fault::{Fault, Operation};
+use super::fault::{Fault, Operation, Scripted};
 use super::lock::LockCode;
 use super::state::{Problem, State};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Path, Request, State as From};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use chrono::{DateTime, Utc};
@@ -201,13 +201,19 @@ impl Shared {
         call: Call,
         act: impl FnOnce(&mut State, &str, &[u8]) -> Outcome,
     ) -> Response {
-        let fault = self.with(|state| {
+        let (script, fault) = self.with(|state| {
             state.calls.count(operation);
             if let Some(wrong) = call.wrong {
                 state.refused.push(format!("{operation:?}: {wrong}"));
             }
-            state.faults.next(operation)
+            match state.script.clone() {
+                Some(script) => (Some(script), None),
+                None => (None, state.faults.next(operation)),
+            }
         });
+        if let Some(script) = script {
+            return scripted(script);
+        }
         match fault {
             Some(Fault::Status { status }) => return Problem(status, "ordered").into_response(),
             Some(Fault::TooMany { seconds }) => {
@@ -238,6 +244,18 @@ impl Shared {
             Err(problem) => problem.into_response(),
         }
     }
+}
+
+fn scripted(script: Scripted) -> Response {
+    let status = StatusCode::from_u16(script.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, script.body).into_response();
+    for (name, value) in script.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            let name = HeaderName::from_static(name);
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
 }
 
 /// An answer whose connection ends in the middle.

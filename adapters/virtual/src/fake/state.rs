@@ -1,7 +1,7 @@
 //! All that the server remembers.
 
 use super::NewSite;
-use super::fault::{Calls, Faults};
+use super::fault::{Calls, Faults, Scripted};
 use super::lock::{Lock, can_be_chosen};
 use portal_interface::DeviceRule;
 use std::collections::BTreeMap;
@@ -50,6 +50,8 @@ pub(super) struct State {
     pub(super) sites: BTreeMap<String, Site>,
     pub(super) locks: BTreeMap<String, Lock>,
     pub(super) faults: Faults,
+    /// What every request is answered with instead.
+    pub(super) script: Option<Scripted>,
     pub(super) calls: Calls,
     pub(super) refused: Vec<String>,
 }
