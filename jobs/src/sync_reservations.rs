@@ -28,8 +28,8 @@ pub struct SyncReservations {
     pub integration: IntegrationId,
 }
 
-/// Reservations a page.
-const PAGE: u32 = 500;
+/// Reservations a page, as many as any PMS gives at once; fewer where that is too much for it.
+const PAGES: [u32; 3] = [1000, 250, 50];
 /// Ids asked for at once.
 const FETCH: usize = 500;
 /// How long the PMS may take over what was hinted at: a page must fit beside it.
@@ -161,10 +161,14 @@ impl Step<'_> {
     }
 
     async fn pull(&self, ask: Pull) -> Result<Pulled, Stopped> {
-        self.pms
-            .pull(self.account, ask, PAGE)
-            .await
-            .map_err(Stopped::Vendor)
+        let mut pulled = Err(AdapterError::TooHeavy);
+        for page in PAGES {
+            pulled = self.pms.pull(self.account, ask.clone(), page).await;
+            if pulled != Err(AdapterError::TooHeavy) {
+                break;
+            }
+        }
+        pulled.map_err(Stopped::Vendor)
     }
 
     async fn begin(&self) -> Result<(), Stopped> {

@@ -3,10 +3,11 @@
 //! [`Mews`] is the adapter. [`fake`] plays Mews, for tests and for demos without an account there.
 //!
 //! Mews lists reservations of every service that can be booked, parking included. Each page is
-//! therefore checked against the categories that occur in it, with one request more, and stays
-//! without a door are left out. A category Mews no longer lists counts as one with a door.
+//! therefore checked against the categories that occur in it, which are asked for once an hour, and
+//! stays without a door are left out. A category Mews no longer lists counts as one with a door.
 
 mod call;
+mod categories;
 mod cursor;
 pub mod fake;
 mod hooks;
@@ -15,6 +16,7 @@ mod rooms;
 mod stays;
 mod wire;
 
+use crate::categories::Categories;
 use crate::wire::{ActivityState, AskTokens, Configuration, Interval, Paged};
 use async_trait::async_trait;
 use chrono::{Duration as Span, Utc};
@@ -80,6 +82,7 @@ pub struct Mews {
     settings: Settings,
     http: Http,
     clock: Arc<dyn Clock>,
+    categories: Categories,
 }
 
 impl std::fmt::Debug for Mews {
@@ -95,6 +98,7 @@ impl Mews {
             settings,
             http,
             clock,
+            categories: Categories::default(),
         }
     }
 

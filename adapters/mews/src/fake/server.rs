@@ -22,9 +22,14 @@ const LARGEST_BODY: usize = 1024 * 1024;
 /// In which the requests of a token are counted.
 const WINDOW: Duration = Duration::from_secs(30);
 
+/// Tells whoever judges the fake that an answer was ordered to be wrong.
+const WRONG_ON_PURPOSE: HeaderName = HeaderName::from_static("x-wrong-on-purpose");
+
 /// What a request is answered with.
 enum Outcome {
     Answer(Value),
+    /// One that breaks the contract, as somebody ordered it.
+    Spoiled(Value),
     Refusal(u16, String),
     /// Too many requests.
     Wait(Option<u64>),
@@ -112,13 +117,14 @@ impl Shared {
             Err(problem) => return refusal(problem),
         };
         // A raw item is there to break the contract.
-        if !state.reservations.iter().any(|stay| stay.raw.is_some()) {
-            let faults = operation.answer_faults(&answer);
-            let lines = faults
-                .iter()
-                .map(|fault| format!("{}: {fault}", operation.name));
-            state.mismatches.extend(lines);
+        if state.reservations.iter().any(|stay| stay.raw.is_some()) {
+            return Outcome::Spoiled(answer);
         }
+        let faults = operation.answer_faults(&answer);
+        let lines = faults
+            .iter()
+            .map(|fault| format!("{}: {fault}", operation.name));
+        state.mismatches.extend(lines);
         Outcome::Answer(answer)
     }
 }
@@ -170,8 +176,9 @@ fn respond(outcome: Outcome) -> Response {
         let body = json!({ "Message": message, "RequestId": request_id });
         (status, axum::Json(body)).into_response()
     };
+    let spoiled = matches!(outcome, Outcome::Spoiled(_) | Outcome::Html);
     let mut response = match outcome {
-        Outcome::Answer(body) => axum::Json(body).into_response(),
+        Outcome::Answer(body) | Outcome::Spoiled(body) => axum::Json(body).into_response(),
         Outcome::Refusal(status, message) => error(status, &message),
         Outcome::Wait(seconds) => {
             let mut response = error(429, "Too many requests.");
@@ -188,6 +195,10 @@ fn respond(outcome: Outcome) -> Response {
             Body::from_stream(stream::iter([broken])).into_response()
         }
     };
+    if spoiled {
+        let mark = HeaderValue::from_static("1");
+        response.headers_mut().insert(WRONG_ON_PURPOSE, mark);
+    }
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         response
             .headers_mut()
