@@ -82,7 +82,11 @@ impl Shared {
                 "{name}: not among the operations declared to Mews"
             ));
         }
-        let fault = self.with(|state| state.faults.next(name));
+        let kind = kind_of(name, &body);
+        let fault = self.with(|state| {
+            *state.asked.entry(kind).or_default() += 1;
+            state.faults.next(name)
+        });
         match fault {
             Some(Fault::Status { status }) => {
                 return Outcome::Refusal(status, "The rules of this house forbid it.".to_owned());
@@ -103,7 +107,8 @@ impl Shared {
     fn carry_out(&self, state: &mut State, operation: &Operation, body: &Value) -> Outcome {
         let refusal = |Problem(status, message)| Outcome::Refusal(status, message.to_owned());
         let token = body["AccessToken"].as_str().unwrap_or_default();
-        let is_client = body["ClientToken"] == self.client_token.expose_secret();
+        let client_token = state.client_token.as_ref().unwrap_or(&self.client_token);
+        let is_client = body["ClientToken"] == client_token.expose_secret();
         let opens = state.access_tokens.get(token).filter(|_| is_client);
         let Some(opens) = opens.filter(|opens| state.is_on(opens)) else {
             return refusal(Problem::TOKEN);
@@ -138,7 +143,7 @@ impl State {
 
     /// Counts a request; answers the seconds to wait if it is one too many.
     fn use_up(&mut self, token: &str, limit: Option<u32>) -> Option<u64> {
-        let limit = usize::try_from(limit?).unwrap_or(usize::MAX);
+        let limit = limit.map_or(usize::MAX, |limit| limit.try_into().unwrap_or(usize::MAX));
         let now = Instant::now();
         let uses = self.uses.entry(token.to_owned()).or_default();
         while uses.front().is_some_and(|&at| now - at >= WINDOW) {
@@ -146,12 +151,32 @@ impl State {
         }
         if uses.len() < limit {
             uses.push_back(now);
+            self.busiest = self.busiest.max(uses.len());
             return None;
         }
         let free = uses
             .front()
             .map_or(WINDOW, |&oldest| WINDOW.saturating_sub(now - oldest));
         Some(free.as_secs() + 1)
+    }
+}
+
+/// An operation with the filters of a request, for example `services/getAll (ServiceType)`.
+fn kind_of(operation: &str, body: &Value) -> String {
+    const OF_ALL: &[&str] = &[
+        "AccessToken",
+        "Client",
+        "ClientToken",
+        "Extent",
+        "Limitation",
+    ];
+    let members = body.as_object().into_iter().flatten();
+    let mut filters: Vec<&str> = members.map(|(name, _)| name.as_str()).collect();
+    filters.retain(|name| !OF_ALL.contains(name));
+    filters.sort_unstable();
+    match filters.as_slice() {
+        [] => operation.to_owned(),
+        filters => format!("{operation} ({})", filters.join(", ")),
     }
 }
 
