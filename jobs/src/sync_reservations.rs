@@ -1,4 +1,5 @@
-//! Reads reservations: those hinted at, a window once, then what changes, one page a run.
+//! Reads reservations: those hinted at, a window once, then what changes, one page a run. Once a day
+//! the window is read again.
 
 use crate::job::{Job, JobError, enqueue};
 use crate::{Env, account, hook, trigger, validate_integration};
@@ -36,6 +37,9 @@ const FETCH: usize = 500;
 const HINTED: std::time::Duration = std::time::Duration::from_secs(25);
 /// Pause between two reads while nothing hurries.
 const EVERY: Duration = Duration::seconds(60);
+/// After so long all stays are compared once more: a change the PMS did not count as one, or left
+/// out between two pages, is found then.
+const COMPARED: Duration = Duration::hours(24);
 /// Problem: an item of the PMS could not be read.
 const UNREADABLE: &str = "reservation.unreadable";
 /// Problem: more than half of the expected stays are missing in the PMS.
@@ -95,6 +99,17 @@ impl<E: Into<DbError>> From<E> for Stopped {
     }
 }
 
+/// What comes when all changes are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// Nothing, until it is time for the next look.
+    Rest,
+    /// All stays are read again.
+    Compare,
+    /// Reading all stays goes on.
+    GoOn,
+}
+
 struct Step<'a> {
     job: &'a SyncReservations,
     env: &'a Env,
@@ -112,13 +127,31 @@ impl Step<'_> {
         window: Option<SyncCursor>,
     ) -> Result<(), Stopped> {
         let looked = self.hinted().await?;
-        match (changes, window) {
+        let (reading, read) = match window {
+            Some(window) if window.window_from.is_some() => (Some(window), None),
+            read => (None, read),
+        };
+        match (changes, reading) {
             // "From now on" is taken first, so that nothing falls between the window and it.
             (None, _) => self.begin().await,
+            // All changes are known while all stays are compared, and it shall stay so.
+            (Some(changes), Some(_)) if self.is_current() && self.is_due() => {
+                self.changes(changes, Then::GoOn).await
+            }
             (Some(_), Some(window)) => self.window(window).await,
             (Some(_), None) if looked && !self.is_due() => Ok(()),
-            (Some(changes), None) => self.changes(changes).await,
+            (Some(changes), None) => {
+                let now = self.env.now();
+                let fresh = read.is_some_and(|read| now - *read.started_at < COMPARED);
+                let then = if fresh { Then::Rest } else { Then::Compare };
+                self.changes(changes, then).await
+            }
         }
+    }
+
+    /// Whether everything was read once.
+    fn is_current(&self) -> bool {
+        self.link.sync_state == Some(SyncState::Current)
     }
 
     /// Whether it is time to read what changed, hints or not: they may get lost.
@@ -201,13 +234,9 @@ impl Step<'_> {
             cursor::put(&mut tx, &at).await?;
             Vec::new()
         } else {
-            cursor::forget(
-                &mut tx,
-                self.job.property,
-                self.job.integration,
-                Stream::Window,
-            )
-            .await?;
+            // What stays of it tells when all was read.
+            (at.body, at.window_from, at.window_to) = (None, None, None);
+            cursor::put(&mut tx, &at).await?;
             let window = Window {
                 from: *from,
                 until: *to,
@@ -300,7 +329,7 @@ impl Step<'_> {
         trigger::reservations(tx, self.env, property, &changed).await
     }
 
-    async fn changes(&self, at: SyncCursor) -> Result<(), Stopped> {
+    async fn changes(&self, at: SyncCursor, then: Then) -> Result<(), Stopped> {
         let since = at.body.map(Cursor);
         let pulled = match self.pull(Pull::Changes { since }).await {
             Err(Stopped::Vendor(AdapterError::StaleCursor)) => {
@@ -325,6 +354,12 @@ impl Step<'_> {
             self.up_to_date(&mut tx).await?;
             // Whatever they were about has been read.
             hint::done(&mut tx, self.job.property, self.hints).await?;
+            if then == Then::Compare {
+                crate::catch_up::begin(&mut tx, self.env, self.link).await?;
+            }
+            if then != Then::Rest {
+                enqueue(&mut tx, self.env.now(), self.job).await?;
+            }
         }
         tx.commit().await?;
         Ok(())
