@@ -52,8 +52,6 @@ pub(super) fn dates(house: &House) -> (DateTime<Utc>, DateTime<Utc>) {
 /// Runs whatever is due. What fails here would be tried again by a process that lives on.
 async fn work(portal: &Portal, what: &str) {
     for _ in 0..50 {
-        // A claim whose answer was lost is taken back here, as workers do by themselves.
-        let _ = job::recover_expired(&portal.env.db, portal.env.now(), &[]).await;
         if portal.round().await.is_ok_and(|ran| ran == 0) {
             return;
         }
