@@ -1,9 +1,9 @@
 //! What is given up is seen and can be tried again; what waits says for what; what is late is a
 //! problem, and goes when its cause does.
 
-use crate::harness::{Caller, Hotel, Portal, shown};
+use crate::harness::{Hotel, Portal, shown};
 use chrono::{DateTime, Duration, Utc};
-use portal_domain::{DeviceRule, PropertyId, ReservationId, Role, WorkerId};
+use portal_domain::{DeviceRule, ReservationId, Role, WorkerId};
 use portal_jobs::{Job, ReconcileAccess, enqueue, sweep};
 use portal_mews::fake::{Booking, Fault};
 use portal_store::job::{self, Claim};
@@ -11,8 +11,6 @@ use portal_store::page::Page;
 use portal_store::{device, due, reservation};
 use portal_virtual::fake::{Fault as LockFault, Operation};
 use serde_json::{Value, json};
-use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex};
 
 const PROBLEMS: &str = "query($id: ID!, $gone: Boolean!) { property(id: $id) {
     problems(resolved: $gone, first: 100) { nodes { id key critical count message fix resolvedAt
@@ -30,34 +28,7 @@ const WAITING: &str = "query($id: ID!, $number: String!) { property(id: $id) {
         doors { devicePins { id status waitingFor waitingSince message attempts nextAttemptAt deadline
             lastError confirmed { how } } } } } } } } }";
 
-/// Who signed in where: few sign-ins a minute are allowed.
-static SIGNED_IN: LazyLock<Mutex<HashMap<PropertyId, Caller>>> = LazyLock::new(Mutex::default);
-
-/// Staff who sign in again when their session has run out.
 impl Hotel<'_> {
-    async fn ask(&self, query: &str, variables: Value) -> Value {
-        let known = SIGNED_IN
-            .lock()
-            .expect("an answer")
-            .get(&self.property)
-            .cloned();
-        if let Some(owner) = known {
-            let mut answer = owner.answer(query, variables.clone()).await;
-            let code = &answer["errors"][0]["extensions"]["code"];
-            if code != "UNAUTHENTICATED" && code != "FRESH_SIGN_IN_REQUIRED" {
-                assert_eq!(answer["errors"], Value::Null, "{query}");
-                return answer["data"].take();
-            }
-        }
-        let owner = self.sign_in().await;
-        let answer = owner.run(query, variables).await;
-        SIGNED_IN
-            .lock()
-            .expect("an answer")
-            .insert(self.property, owner);
-        answer
-    }
-
     async fn problems(&self, gone: bool) -> Vec<Value> {
         let variables = json!({ "id": self.id, "gone": gone });
         let mut answer = self.ask(PROBLEMS, variables).await;

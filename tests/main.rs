@@ -12,4 +12,5 @@ mod schema_and_migrations;
 mod spaces_and_devices;
 mod the_queue;
 mod webhooks;
+mod what_is_held_is_what_is_wanted;
 mod who_sees_what;

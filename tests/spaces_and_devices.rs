@@ -156,3 +156,45 @@ async fn checking_the_token_on_request_tells_what_came_of_it() {
         json!([{"trigger": "STAFF", "outcome": "REFUSED", "httpStatus": 401}])
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_is_suggested_with_a_reason_and_made_by_a_person() {
+    let portal = Portal::start().await;
+    let hotel = portal.hotel("Hotel Names").await.with_mews().await;
+    for space in ["Door 102", "Room 101"] {
+        let create =
+            "mutation($property: ID!, $name: String!) { spaceCreate(input: {property: $property,
+            name: $name, kind: ROOM}) { userErrors { code } } }";
+        let variables = json!({ "property": hotel.id, "name": space });
+        hotel.ask(create, variables).await;
+    }
+    let query = "query($id: ID!) { property(id: $id) { rooms(mapped: true) { nodes { name } }
+        mappingSuggestions { room { id name } space { id name } score reason } } }";
+    let seen = hotel.ask(query, json!({ "id": hotel.id })).await;
+    let told = &seen["property"]["mappingSuggestions"];
+    assert_eq!(told[0]["room"]["name"], json!("101"));
+    assert_eq!(told[0]["space"]["name"], json!("Room 101"));
+    assert_eq!(told[0]["score"], json!(90));
+    assert_eq!(told[0]["reason"], json!("101 and Room 101 say the same."));
+    assert_eq!(told[1]["space"]["name"], json!("Door 102"));
+    assert_eq!(told[2], Value::Null, "nothing is like 103");
+    // Nothing is mapped by itself.
+    portal.next_look().await;
+    let seen = hotel.ask(query, json!({ "id": hotel.id })).await;
+    assert_eq!(seen["property"]["rooms"]["nodes"], json!([]));
+    let map = "mutation($room: ID!, $space: ID!) { roomMap(input: {room: $room, space: $space})
+        { userErrors { code } } }";
+    let variables = json!({ "room": told[0]["room"]["id"], "space": told[0]["space"]["id"] });
+    hotel.ask(map, variables).await;
+    let seen = hotel.ask(query, json!({ "id": hotel.id })).await;
+    assert_eq!(
+        seen["property"]["rooms"]["nodes"],
+        json!([{ "name": "101" }])
+    );
+    let left = seen["property"]["mappingSuggestions"].as_array();
+    assert_eq!(
+        left.map(Vec::len),
+        Some(1),
+        "what is mapped is not suggested"
+    );
+}

@@ -3,7 +3,7 @@
 use crate::config::{ConfigError, Vendors};
 use crate::edge::HookSecrets;
 use portal_demo::DemoPms;
-use portal_interface::{Clock, Http};
+use portal_interface::{App, Clock, Decode, Http};
 use portal_jobs::{Adapter, Apps, Entry};
 use portal_mews::Mews;
 use portal_virtual::VirtualLocks;
@@ -11,14 +11,7 @@ use std::sync::Arc;
 
 /// The catalogue, with an adapter for every app this server is set up for.
 pub fn apps(vendors: &Vendors, http: &Http, clock: &Arc<dyn Clock>) -> Apps {
-    let mews = vendors.mews_client_token.clone().map(|client_token| {
-        let settings = portal_mews::Settings {
-            client_token,
-            client_name: vendors.mews_client_name.clone(),
-            api_url: vendors.mews_api_url.clone(),
-        };
-        Adapter::Pms(Arc::new(Mews::new(settings, http.clone(), clock.clone())))
-    });
+    let mews = mews(vendors, http, clock).map(|mews| Adapter::Pms(Arc::new(mews)));
     let locks = vendors
         .virtual_locks_url
         .clone()
@@ -41,6 +34,19 @@ pub fn apps(vendors: &Vendors, http: &Http, clock: &Arc<dyn Clock>) -> Apps {
         },
     ])
 }
+
+/// The adapter for Mews, if this server is set up for it.
+pub fn mews(vendors: &Vendors, http: &Http, clock: &Arc<dyn Clock>) -> Option<Mews> {
+    let settings = portal_mews::Settings {
+        client_token: vendors.mews_client_token.clone()?,
+        client_name: vendors.mews_client_name.clone(),
+        api_url: vendors.mews_api_url.clone(),
+    };
+    Some(Mews::new(settings, http.clone(), clock.clone()))
+}
+
+/// The apps whose payloads can be read aloud.
+pub static DECODERS: &[(&App, &dyn Decode)] = &[(&portal_mews::APP, &portal_mews::Payloads)];
 
 /// The secrets in the addresses that vendors deliver to.
 pub fn hook_secrets(vendors: &Vendors) -> Result<HookSecrets, ConfigError> {

@@ -1,5 +1,8 @@
 //! The command line.
 
+mod check;
+mod decode;
+
 use crate::config::Config;
 use crate::serve::{Parts, Signals, run};
 use crate::{admin, demo, graphql, logging};
@@ -41,6 +44,11 @@ enum Command {
     /// Plays a vendor, for trying things. Holds everything in memory, asks for no password.
     #[command(subcommand)]
     Fake(Fake),
+    /// Prints how Portal reads a payload of a vendor's: for support and for partners. Shows no secret.
+    Decode(decode::Options),
+    /// Tries a vendor's account and everything Portal reads there, once. Writes nothing.
+    #[command(subcommand)]
+    Check(check::Check),
     /// What the person who runs the server does.
     #[command(subcommand)]
     Admin(Admin),
@@ -195,6 +203,11 @@ async fn command(
         Command::Fake(fake) => {
             logging::start("info");
             play(fake, clock).await?;
+        }
+        Command::Decode(options) => print(&decode::run(&options, std::io::stdin().lock())?)?,
+        Command::Check(check) => {
+            logging::start("error");
+            return check::run(check, clock).await;
         }
         Command::Admin(task) => administer(task, clock.now()).await?,
         Command::Keys(Keys::New) => println!("{}", Sealer::generate()?.expose_secret()),

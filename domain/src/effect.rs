@@ -37,6 +37,18 @@ codes! {
 }
 
 codes! {
+    /// How something read back differs from what Portal last made of it: somebody else changed it.
+    Drift {
+        /// It is there, but other.
+        Changed = "CHANGED",
+        /// It is gone.
+        Missing = "MISSING",
+        /// It is there again, or still, and must not be.
+        Unwanted = "UNWANTED",
+    }
+}
+
+codes! {
     /// How a copy in the PMS stands.
     PinPushStatus {
         /// To be stored.

@@ -11,6 +11,7 @@ mod event;
 mod id;
 mod integration;
 mod keychain;
+pub mod mapping;
 pub mod pin;
 mod policy;
 mod reservation;
@@ -21,7 +22,9 @@ pub mod sql;
 
 pub use code::UnknownCode;
 pub use device::{DeviceConnectivity, DeviceRule, Lead, ReadBack};
-pub use effect::{ConfirmationHow, DevicePinStatus, EffectError, PinPushStatus, PinPushWait};
+pub use effect::{
+    ConfirmationHow, DevicePinStatus, Drift, EffectError, PinPushStatus, PinPushWait,
+};
 pub use event::{ActorKind, EventKind, SubjectKind};
 pub use id::*;
 pub use integration::{

@@ -283,6 +283,9 @@ async fn store_connection(
         last_synced_at: None,
         next_sync_at: None,
         next_rooms_at: None,
+        next_compare_at: None,
+        compare_since: None,
+        compared_at: None,
         may_store_pins: false,
         created_at: now.into(),
     });
@@ -614,6 +617,8 @@ async fn accept(
     }
     set_status(row, IntegrationStatus::Connected, now);
     row.next_rooms_at = Some(now.into());
+    // What changed elsewhere while nobody looked.
+    row.next_compare_at = Some(env.about(Duration::minutes(5)).into());
     let kind = if before == IntegrationStatus::Broken {
         EventKind::IntegrationRecovered
     } else {
@@ -675,6 +680,8 @@ async fn end(
     row.next_validation_at = None;
     row.next_sync_at = None;
     row.next_rooms_at = None;
+    row.next_compare_at = None;
+    row.compare_since = None;
     publish(tx, row, EventKind::IntegrationDisconnected, actor, now).await?;
     mended(tx, row, now).await?;
     trigger::integration(tx, env, row.property_id, row.id).await

@@ -3,6 +3,7 @@
 mod account;
 mod apps;
 mod catch_up;
+pub mod compare_pins;
 pub mod deadlines;
 mod effects;
 mod env;
@@ -23,6 +24,7 @@ pub mod trigger;
 mod validate_integration;
 
 pub use apps::{Adapter, Apps, Entry};
+pub use compare_pins::ComparePins;
 pub use env::{Chance, Env};
 pub use gate::StoreGate;
 pub use job::{Code, Job, JobError, Priority, enqueue, enqueue_at, enqueue_urgent};
@@ -45,4 +47,5 @@ pub fn registry() -> Registry {
         .add::<ReconcileAccess>()
         .add::<ProgramDevices>()
         .add::<PushPins>()
+        .add::<ComparePins>()
 }

@@ -83,7 +83,7 @@ struct Leased {
     codes: Vec<Code>,
 }
 
-fn mark(pin: PinId) -> String {
+pub(crate) fn mark(pin: PinId) -> String {
     format!("portal:{pin}")
 }
 
@@ -338,7 +338,7 @@ impl ProgramDevices {
 }
 
 /// Every code the device shall hold, opened.
-async fn codes(
+pub(crate) async fn codes(
     tx: &mut Tx,
     env: &Env,
     property: PropertyId,
@@ -456,6 +456,10 @@ fn confirmed(row: &mut DevicePin, how: ConfirmationHow, now: DateTime<Utc>) {
     row.confirmed_how = Some(how);
     row.confirmed_at = Some(now.into());
     row.code_matches = (how == ConfirmationHow::ReadBack).then_some(true);
+    row.drift = None;
+    if how == ConfirmationHow::ReadBack {
+        row.verified_at = Some(now.into());
+    }
     row.next_attempt_at = None;
     row.last_error = None;
 }
@@ -499,6 +503,8 @@ fn removed(device: &Device, row: &mut DevicePin, now: DateTime<Utc>) {
     row.confirmed_generation = Some(row.generation);
     row.confirmed_how = Some(ConfirmationHow::ReadBack);
     row.confirmed_at = Some(now.into());
+    row.verified_at = Some(now.into());
+    row.drift = None;
     row.next_attempt_at = None;
     row.last_error = None;
 }

@@ -1,4 +1,5 @@
-//! Makes the PMS hold exactly the PIN of one reservation, or none.
+//! Makes the PMS hold exactly the PIN of a reservation, or none; and of others of the same PMS that
+//! are due as well, in the same few requests.
 
 use crate::effects::{self, DEADLINE, LEASE, LOOK_AGAIN};
 use crate::job::{Job, JobError, enqueue_at};
@@ -26,6 +27,9 @@ pub struct PushPins {
     pub reservation: ReservationId,
 }
 
+/// Copies written together: enough that a full house is stored in minutes, and few enough that not
+/// much is unknown when a call ends without an answer.
+const TOGETHER: i64 = 50;
 /// Problem: the PMS declined a PIN for good.
 pub(crate) const REFUSED: &str = "pin_push.refused";
 /// Problem: the account may not store PINs.
@@ -56,7 +60,7 @@ impl Job for PushPins {
             return Ok(());
         };
         let answer = step("push-pins.call", || async {
-            tokio::time::timeout(DEADLINE, store.put(&leased.account, &leased.want))
+            tokio::time::timeout(DEADLINE, store.put_all(&leased.account, &leased.wants))
                 .await
                 .unwrap_or(Err(AdapterError::Unreachable(Trouble::Deadline)))
         })
@@ -69,14 +73,18 @@ impl Job for PushPins {
     }
 }
 
-/// A copy that is ours to write.
+/// Copies that are ours to write.
 struct Leased {
     lease: Uuid,
     app: String,
     account: portal_interface::Account,
-    row: PinPush,
-    want: StayPins,
+    rows: Vec<PinPush>,
+    /// What they shall be, in the same order.
+    wants: Vec<StayPins>,
 }
+
+/// What the PMS answered: to the whole, then to each.
+type Answers = Result<Vec<Result<Stored, AdapterError>>, AdapterError>;
 
 impl PushPins {
     async fn lease(&self, env: &Env) -> Result<Option<Leased>, DbError> {
@@ -105,21 +113,42 @@ impl PushPins {
             tx.commit().await?;
             return Ok(None);
         };
-        let Some(want) = self.want(&mut tx, env, &row).await? else {
-            return Ok(None);
-        };
         let lease = Uuid::now_v7();
-        if !pin_push::lease(&mut tx, self.property, row.id, lease, now, now + LEASE).await? {
-            return Ok(None);
-        }
-        tx.commit().await?;
-        Ok(Some(Leased {
+        let mut rows = vec![row];
+        let beside = pin_push::due_beside(
+            &mut tx,
+            self.property,
+            link.id,
+            self.reservation,
+            now,
+            TOGETHER - 1,
+        );
+        rows.extend(beside.await?);
+        let mut leased = Leased {
             lease,
             app: link.app,
             account,
-            row,
-            want,
-        }))
+            rows: Vec::new(),
+            wants: Vec::new(),
+        };
+        for row in rows {
+            let job = Self {
+                property: self.property,
+                reservation: row.reservation_id,
+            };
+            let Some(want) = job.want(&mut tx, env, &row).await? else {
+                continue;
+            };
+            if pin_push::lease(&mut tx, self.property, row.id, lease, now, now + LEASE).await? {
+                leased.rows.push(row);
+                leased.wants.push(want);
+            }
+        }
+        if leased.rows.is_empty() {
+            return Ok(None);
+        }
+        tx.commit().await?;
+        Ok(Some(leased))
     }
 
     /// Waits for the integration; it is brought forward when that is back. A copy whose validity
@@ -142,7 +171,7 @@ impl PushPins {
         Ok(())
     }
 
-    async fn want(
+    pub(crate) async fn want(
         &self,
         tx: &mut Tx,
         env: &Env,
@@ -186,51 +215,53 @@ impl PushPins {
         }))
     }
 
-    async fn finish(
-        &self,
-        env: &Env,
-        leased: &Leased,
-        answer: &Result<Stored, AdapterError>,
-    ) -> Result<(), DbError> {
+    async fn finish(&self, env: &Env, leased: &Leased, answers: &Answers) -> Result<(), DbError> {
         let now = env.now();
         let mut tx = env.db.begin_in(self.property).await?;
-        let Some(row) = pin_push::lock(&mut tx, self.property, self.reservation).await? else {
-            return Ok(());
-        };
-        if row.lease.is_none_or(|lease| lease.0 != leased.lease) {
-            // Late: somebody else has taken over and will read first.
-            tracing::warn!(pin_push.id = %row.id, "a late finish changes nothing");
-            return Ok(());
-        }
-        let mut done = row.clone();
-        done.lease = None;
-        done.lease_until = None;
-        if let Ok(stored) = answer {
-            done.external_token_id = stored.id.as_ref().map(ToString::to_string);
-        }
-        if row.generation == leased.row.generation {
-            settle(env, &mut done, answer, now);
-            if leased.row.outcome_unknown && done.done_generation == done.generation {
-                done.generation += 1;
-                done.attempts = 0;
-                done.next_attempt_at = Some((now + LOOK_AGAIN).into());
+        let mut events = Vec::new();
+        let mut again = Vec::new();
+        let mut refused = None;
+        for (n, was) in leased.rows.iter().enumerate() {
+            let cut = || AdapterError::Unreachable(Trouble::Cut);
+            let answer = match answers {
+                Ok(all) => all.get(n).cloned().unwrap_or_else(|| Err(cut())),
+                Err(error) => Err(error.clone()),
+            };
+            let Some(row) = pin_push::lock(&mut tx, self.property, was.reservation_id).await?
+            else {
+                continue;
+            };
+            if row.lease.is_none_or(|lease| lease.0 != leased.lease) {
+                // Late: somebody else has taken over and will read first.
+                tracing::warn!(pin_push.id = %row.id, "a late finish changes nothing");
+                continue;
             }
-        } else {
-            done.next_attempt_at = Some(now.into());
-        }
-        pin_push::save(&mut tx, &done).await?;
-        let mut events = told(&row, &done);
-        events.extend(self.note_problem(&mut tx, &done, now).await?);
-        if matches!(answer, Err(AdapterError::Unauthorized)) {
-            let trigger = ValidationTrigger::RefusedCall;
-            validate_integration::ask(&mut tx, env, self.property, row.integration_id, trigger)
-                .await?;
-        }
-        if let Some(next) = done.next_attempt_at {
-            enqueue_at(&mut tx, now, self, *next).await?;
+            let done = settled(env, &row, was, &answer, now);
+            pin_push::save(&mut tx, &done).await?;
+            events.extend(told(&row, &done));
+            events.extend(self.note_problem(&mut tx, &done, now).await?);
+            if answer == Err(AdapterError::Unauthorized) {
+                refused = Some(row.integration_id);
+            }
+            if let Some(next) = done.next_attempt_at {
+                again.push((row.reservation_id, *next));
+            }
         }
         let actor = Actor::named(ActorKind::Pms, env.apps.name(&leased.app));
         event::publish(&mut tx, self.property, &actor, now, events).await?;
+        if let Some(integration) = refused {
+            let trigger = ValidationTrigger::RefusedCall;
+            validate_integration::ask(&mut tx, env, self.property, integration, trigger).await?;
+        }
+        // In the order of their keys.
+        again.sort_unstable_by_key(|(reservation, _)| reservation.to_string());
+        for (reservation, next) in again {
+            let job = Self {
+                property: self.property,
+                reservation,
+            };
+            enqueue_at(&mut tx, now, &job, next).await?;
+        }
         tx.commit().await
     }
 
@@ -260,6 +291,33 @@ impl PushPins {
     }
 }
 
+/// A row after the PMS answered about it. `was`: as it was when it was leased.
+fn settled(
+    env: &Env,
+    row: &PinPush,
+    was: &PinPush,
+    answer: &Result<Stored, AdapterError>,
+    now: DateTime<Utc>,
+) -> PinPush {
+    let mut done = row.clone();
+    done.lease = None;
+    done.lease_until = None;
+    if let Ok(stored) = answer {
+        done.external_token_id = stored.id.as_ref().map(ToString::to_string);
+    }
+    if row.generation == was.generation {
+        settle(env, &mut done, answer, now);
+        if was.outcome_unknown && done.done_generation == done.generation {
+            done.generation += 1;
+            done.attempts = 0;
+            done.next_attempt_at = Some((now + LOOK_AGAIN).into());
+        }
+    } else {
+        done.next_attempt_at = Some(now.into());
+    }
+    done
+}
+
 /// Writes into a row what the PMS answered about it.
 fn settle(env: &Env, row: &mut PinPush, answer: &Result<Stored, AdapterError>, now: DateTime<Utc>) {
     let Err(error) = answer else {
@@ -276,6 +334,7 @@ fn settle(env: &Env, row: &mut PinPush, answer: &Result<Stored, AdapterError>, n
         row.error_said = None;
         // `put` reads before and is answered after the write.
         row.verified_at = Some(now.into());
+        row.drift = None;
         return;
     };
     row.last_error = Some(effects::effect_error(error, row.last_error));

@@ -6,8 +6,8 @@
 
 use crate::job::{Job, enqueue_at};
 use crate::{
-    Env, ProgramDevices, PushPins, ReconcileAccess, SyncDevices, SyncReservations, SyncRooms,
-    ValidateIntegration, deadlines,
+    ComparePins, Env, ProgramDevices, PushPins, ReconcileAccess, SyncDevices, SyncReservations,
+    SyncRooms, ValidateIntegration, deadlines,
 };
 use chrono::{DateTime, Duration, Utc};
 use portal_domain::{AppCategory, DeviceId, PropertyId, ReservationId, ValidationTrigger};
@@ -162,6 +162,13 @@ impl Bell<'_> {
         .await?;
         self.link(Due::Sync, |row| {
             Some(SyncReservations {
+                property: row.property_id,
+                integration: row.id,
+            })
+        })
+        .await?;
+        self.link(Due::Compare, |row| {
+            Some(ComparePins {
                 property: row.property_id,
                 integration: row.id,
             })

@@ -143,6 +143,7 @@ impl SyncDevices {
                 _ => was.and_then(|was| was.last_seen_at),
             },
             rules: serde_json::to_string(&device.rules).unwrap_or_else(|_| "[]".to_owned()),
+            compared_at: was.and_then(|was| was.compared_at),
             created_at: was.map_or(now.into(), |was| was.created_at),
         }
     }

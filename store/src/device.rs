@@ -35,6 +35,8 @@ pub struct Device {
     pub last_seen_at: Option<Timestamp>,
     /// What codes on it must obey, as JSON.
     pub rules: String,
+    /// When it was last tried to read back what it holds.
+    pub compared_at: Option<Timestamp>,
     /// When it was first read.
     pub created_at: Timestamp,
 }
@@ -110,6 +112,28 @@ pub async fn of_integration(
         devices::table
             .filter(devices::property_id.eq(property))
             .filter(devices::integration_id.eq(integration))
+            .select(Device::as_select())
+            .load(c)
+            .await
+    })
+}
+
+/// Installed devices of a link whose codes were not read back since, in the order of their ids.
+pub async fn to_compare(
+    conn: &mut Conn,
+    property: PropertyId,
+    integration: IntegrationId,
+    since: Timestamp,
+    limit: i64,
+) -> QueryResult<Vec<Device>> {
+    on!(conn, c => {
+        devices::table
+            .filter(devices::property_id.eq(property))
+            .filter(devices::integration_id.eq(integration))
+            .filter(devices::space_id.is_not_null())
+            .filter(devices::compared_at.is_null().or(devices::compared_at.lt(since)))
+            .order(devices::id)
+            .limit(limit)
             .select(Device::as_select())
             .load(c)
             .await

@@ -7,7 +7,8 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_domain::sql::{AnyId, Timestamp};
 use portal_domain::{
-    ConfirmationHow, DeviceId, DevicePinId, DevicePinStatus, EffectError, PinId, PropertyId, Window,
+    ConfirmationHow, DeviceId, DevicePinId, DevicePinStatus, Drift, EffectError, PinId, PropertyId,
+    Window,
 };
 use uuid::Uuid;
 
@@ -42,6 +43,12 @@ pub struct DevicePin {
     pub confirmed_at: Option<Timestamp>,
     /// Whether the digits read back are ours.
     pub code_matches: Option<bool>,
+    /// When it was last read back and as wanted.
+    pub verified_at: Option<Timestamp>,
+    /// When it was last found otherwise than Portal had made it.
+    pub drifted_at: Option<Timestamp>,
+    /// In what way.
+    pub drift: Option<Drift>,
     /// Counts changes of what it shall be.
     pub generation: i32,
     /// The generation that is done.
@@ -88,6 +95,9 @@ impl DevicePin {
             confirmed_how: None,
             confirmed_at: None,
             code_matches: None,
+            verified_at: None,
+            drifted_at: None,
+            drift: None,
             generation: 1,
             done_generation: 0,
             wanted_since: now.into(),
@@ -170,6 +180,23 @@ pub async fn on_device(
                     .ne(DevicePinStatus::Removed)
                     .or(device_pins::done_generation.lt(device_pins::generation)),
             )
+            .order(device_pins::id)
+            .select(DevicePin::as_select())
+            .load(c)
+            .await
+    })
+}
+
+/// All rows of a device, those it has forgotten among them.
+pub async fn ever_on_device(
+    conn: &mut Conn,
+    property: PropertyId,
+    device: DeviceId,
+) -> QueryResult<Vec<DevicePin>> {
+    on!(conn, c => {
+        device_pins::table
+            .filter(device_pins::property_id.eq(property))
+            .filter(device_pins::device_id.eq(device))
             .order(device_pins::id)
             .select(DevicePin::as_select())
             .load(c)

@@ -55,6 +55,12 @@ pub struct Integration {
     pub next_sync_at: Option<Timestamp>,
     /// When rooms or devices are read next.
     pub next_rooms_at: Option<Timestamp>,
+    /// When what is held there is read back and compared next.
+    pub next_compare_at: Option<Timestamp>,
+    /// Since when that goes on; none while it does not.
+    pub compare_since: Option<Timestamp>,
+    /// When it was last done.
+    pub compared_at: Option<Timestamp>,
     /// Whether the account may store PINs.
     pub may_store_pins: bool,
     /// When it was first connected.
@@ -325,6 +331,8 @@ pub enum Due {
     Sync,
     /// Reading rooms or devices.
     Rooms,
+    /// Reading back what is held there.
+    Compare,
 }
 
 impl Due {
@@ -334,6 +342,7 @@ impl Due {
             Self::Validation => row.next_validation_at,
             Self::Sync => row.next_sync_at,
             Self::Rooms => row.next_rooms_at,
+            Self::Compare => row.next_compare_at,
         }
     }
 }
@@ -363,6 +372,10 @@ pub async fn due(
                 .filter(connected)
                 .filter(i::next_rooms_at.le(now))
                 .order(i::next_rooms_at),
+            Due::Compare => query
+                .filter(connected)
+                .filter(i::next_compare_at.le(now))
+                .order(i::next_compare_at),
         }
         .load(c)
         .await

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_domain::sql::{AnyId, Timestamp};
 use portal_domain::{
-    EffectError, IntegrationId, PinId, PinPushId, PinPushStatus, PinPushWait, PropertyId,
+    Drift, EffectError, IntegrationId, PinId, PinPushId, PinPushStatus, PinPushWait, PropertyId,
     ReservationId, RoomId, Window,
 };
 use uuid::Uuid;
@@ -41,8 +41,14 @@ pub struct PinPush {
     pub desired_until: Option<Timestamp>,
     /// Whether it also opens doors outside the room.
     pub common_doors: bool,
-    /// When it was last read back.
+    /// When it was last read back and as wanted.
     pub verified_at: Option<Timestamp>,
+    /// When it was last found otherwise than Portal had made it.
+    pub drifted_at: Option<Timestamp>,
+    /// In what way.
+    pub drift: Option<Drift>,
+    /// When it was last tried to read it back.
+    pub compared_at: Option<Timestamp>,
     /// Counts changes of what it shall be.
     pub generation: i32,
     /// The generation that is done.
@@ -149,6 +155,54 @@ pub async fn of_pin(
     })
 }
 
+/// Copies of a link that are done and were not read back since: those that shall be there, and those
+/// that shall be gone while the stay is not over.
+pub async fn to_compare(
+    conn: &mut Conn,
+    property: PropertyId,
+    integration: IntegrationId,
+    since: Timestamp,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> QueryResult<Vec<PinPush>> {
+    use crate::schema::reservations as r;
+    use pin_pushes as p;
+    on!(conn, c => {
+        p::table
+            .inner_join(r::table.on(r::id.eq(p::reservation_id)))
+            .filter(p::property_id.eq(property))
+            .filter(p::integration_id.eq(integration))
+            .filter(p::status.eq_any([PinPushStatus::Stored, PinPushStatus::Removed]))
+            .filter(p::done_generation.ge(p::generation))
+            .filter(r::ends_at.gt(Timestamp(now)))
+            .filter(p::compared_at.is_null().or(p::compared_at.lt(since)))
+            .order(p::id)
+            .limit(limit)
+            .select(PinPush::as_select())
+            .load(c)
+            .await
+    })
+}
+
+/// Notes that it was tried to read these back.
+pub async fn note_compared(
+    conn: &mut Conn,
+    property: PropertyId,
+    ids: &[PinPushId],
+    now: DateTime<Utc>,
+) -> QueryResult<usize> {
+    on!(conn, c => {
+        diesel::update(
+            pin_pushes::table
+                .filter(pin_pushes::property_id.eq(property))
+                .filter(pin_pushes::id.eq_any(ids)),
+        )
+        .set(pin_pushes::compared_at.eq(Timestamp(now)))
+        .execute(c)
+        .await
+    })
+}
+
 /// By id.
 pub async fn by_ids(
     conn: &mut Conn,
@@ -193,6 +247,32 @@ pub async fn lease(
         .await
     })?;
     Ok(leased == 1)
+}
+
+/// Other copies of a link that are due and nobody works on, due longest first.
+pub async fn due_beside(
+    conn: &mut Conn,
+    property: PropertyId,
+    integration: IntegrationId,
+    besides: ReservationId,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> QueryResult<Vec<PinPush>> {
+    let now = Timestamp(now);
+    on!(conn, c => {
+        pin_pushes::table
+            .filter(pin_pushes::property_id.eq(property))
+            .filter(pin_pushes::integration_id.eq(integration))
+            .filter(pin_pushes::reservation_id.ne(besides))
+            .filter(pin_pushes::done_generation.lt(pin_pushes::generation))
+            .filter(pin_pushes::next_attempt_at.le(now))
+            .filter(pin_pushes::lease_until.is_null().or(pin_pushes::lease_until.le(now)))
+            .order((pin_pushes::next_attempt_at, pin_pushes::id))
+            .limit(limit)
+            .select(PinPush::as_select())
+            .load(c)
+            .await
+    })
 }
 
 /// Brings forward those of a link that waited for it.

@@ -147,6 +147,9 @@ diesel::table! {
         last_synced_at -> Nullable<Instant>,
         next_sync_at -> Nullable<Instant>,
         next_rooms_at -> Nullable<Instant>,
+        next_compare_at -> Nullable<Instant>,
+        compare_since -> Nullable<Instant>,
+        compared_at -> Nullable<Instant>,
         may_store_pins -> Bool,
         created_at -> Instant,
     }
@@ -279,6 +282,7 @@ diesel::table! {
         connectivity -> Text,
         last_seen_at -> Nullable<Instant>,
         rules -> Text,
+        compared_at -> Nullable<Instant>,
         created_at -> Instant,
     }
 }
@@ -395,6 +399,9 @@ diesel::table! {
         confirmed_how -> Nullable<Text>,
         confirmed_at -> Nullable<Instant>,
         code_matches -> Nullable<Bool>,
+        verified_at -> Nullable<Instant>,
+        drifted_at -> Nullable<Instant>,
+        drift -> Nullable<Text>,
         generation -> Integer,
         done_generation -> Integer,
         wanted_since -> Instant,
@@ -426,6 +433,9 @@ diesel::table! {
         desired_until -> Nullable<Instant>,
         common_doors -> Bool,
         verified_at -> Nullable<Instant>,
+        drifted_at -> Nullable<Instant>,
+        drift -> Nullable<Text>,
+        compared_at -> Nullable<Instant>,
         generation -> Integer,
         done_generation -> Integer,
         wanted_since -> Instant,

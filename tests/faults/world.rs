@@ -3,10 +3,12 @@
 use super::house::House;
 use crate::harness::{CLIENT_TOKEN, Caller, Hotel, LOOPBACK, Portal, TestClock};
 use chrono::Duration;
+use portal_domain::AppCategory;
 use portal_interface::SecretString;
+use portal_jobs::{SyncReservations, enqueue};
 use portal_store::page::Page;
 use portal_store::reservation::{self, Filter};
-use portal_store::{Db, Sealer, job};
+use portal_store::{Db, Sealer, integration, job};
 use secrecy::ExposeSecret;
 use std::fmt::Write;
 use std::fs::File;
@@ -188,6 +190,25 @@ impl World {
             self.clock.advance(Duration::seconds(61));
         }
         panic!("{what}: {wrong:#?}\n{}", self.account().await);
+    }
+
+    /// Asks for the PMS to be read, as a hint of it would. On PostgreSQL, which others may write to.
+    pub(crate) async fn read_again(&self) {
+        let property = self.house.property;
+        let mut tx = self.look.begin_in(property).await.expect("a transaction");
+        let links = integration::live(&mut tx, property).await;
+        for link in links.expect("the integrations") {
+            if link.category == AppCategory::Pms {
+                let job = SyncReservations {
+                    property,
+                    integration: link.id,
+                };
+                enqueue(&mut tx, self.house.now(), &job)
+                    .await
+                    .expect("a job");
+            }
+        }
+        tx.commit().await.expect("a commit");
     }
 
     /// Everything a person needs who looks into a failure.

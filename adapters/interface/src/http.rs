@@ -8,7 +8,7 @@ use std::time::Duration;
 use tracing::Instrument;
 
 /// Largest answer that is read, in bytes.
-const LARGEST_ANSWER: usize = 10 * 1024 * 1024;
+pub const LARGEST_ANSWER: usize = 10 * 1024 * 1024;
 /// Longest wait a vendor can ask for.
 const LONGEST_PAUSE: Duration = Duration::from_mins(15);
 /// Wait taken when a vendor asks for an absurd one.

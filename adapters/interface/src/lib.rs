@@ -6,9 +6,11 @@
 
 mod account;
 mod app;
+mod check;
 mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod decode;
 mod error;
 mod form;
 mod hooks;
@@ -18,11 +20,13 @@ mod pms;
 
 pub use account::{Account, Credentials, Opens, RemoteAccount, Right, Seen, VendorId};
 pub use app::{App, Budget, Capabilities, Field, FieldKind};
+pub use check::{Check, Checked, NotAsked, Outcome, Probe};
 pub use clock::{Clock, FixedClock, SystemClock};
+pub use decode::{Decode, Kind, SetAside, Undecoded};
 pub use error::{AdapterError, Trouble};
 pub use form::{FormError, FormErrorKind, read_form};
 pub use hooks::{Hint, Hooks, Look};
-pub use http::{Answer, Gate, GateClosed, Http, OpenGate, Reach};
+pub use http::{Answer, Gate, GateClosed, Http, LARGEST_ANSWER, OpenGate, Reach};
 pub use locks::{Code, Device, Held, HeldCode, Locks, Refusal};
 pub use pms::{
     Cursor, Fetched, PinCopy, PinStore, Pms, Pull, Pulled, Reservation, Room, StayPin, StayPins,

@@ -23,7 +23,8 @@ pub trait Locks: Send + Sync + 'static {
         device: &VendorId,
         want: &[Code],
     ) -> Result<Vec<HeldCode>, AdapterError>;
-    /// The reading half alone. Codes are compared, never returned.
+    /// The reading half alone, and `Differs` for each entry of ours beyond those wanted. Codes are
+    /// compared, never returned.
     async fn check_codes(
         &self,
         account: &Account,

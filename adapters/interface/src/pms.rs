@@ -37,6 +37,20 @@ pub trait PinStore: Send + Sync {
     /// Reads what the PMS holds under our mark, then makes it equal to `want`. Anyone may repeat it
     /// at any time.
     async fn put(&self, account: &Account, want: &StayPins) -> Result<Stored, AdapterError>;
+    /// [`Self::put`] for many reservations, with as few requests as the PMS allows; answers in the
+    /// order of `want`. What is declined for one is stored for the others. The outer error: nothing
+    /// is known of any.
+    async fn put_all(
+        &self,
+        account: &Account,
+        want: &[StayPins],
+    ) -> Result<Vec<Result<Stored, AdapterError>>, AdapterError> {
+        let mut stored = Vec::with_capacity(want.len());
+        for want in want {
+            stored.push(self.put(account, want).await);
+        }
+        Ok(stored)
+    }
     /// The reading half alone; answers in the order of `want`. Codes are compared, never returned.
     async fn check(
         &self,

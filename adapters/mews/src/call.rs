@@ -19,13 +19,13 @@ struct Envelope<'a, A> {
 }
 
 impl Mews {
-    /// Sends one request and answers the body; `Null` when Mews sent none.
+    /// Sends one request and answers the body; `None` when Mews said that there is none.
     pub(crate) async fn ask<A: Ask>(
         &self,
         account: &Account,
         ask: &A,
         deadline: Duration,
-    ) -> Result<Value, AdapterError> {
+    ) -> Result<Option<Value>, AdapterError> {
         // Nothing to show at the door is what a refused token is, and needs no request.
         let token = account.credentials.get(ACCESS_TOKEN);
         let token = token.ok_or(AdapterError::Unauthorized)?;
@@ -45,8 +45,8 @@ impl Mews {
             .send(&APP, account, A::OPERATION, request, deadline)
             .await?;
         match answer.status {
-            204 => Ok(Value::Null),
-            200..=299 => Ok(wire::root(&answer.body)?),
+            204 => Ok(None),
+            200..=299 => Ok(Some(wire::root(&answer.body)?)),
             _ => {
                 let said = String::from_utf8_lossy(&answer.body);
                 let secrets = [token, &self.settings.client_token];
@@ -67,14 +67,13 @@ impl Mews {
         after: Option<&str>,
     ) -> Result<Page, AdapterError> {
         let ask = Paged::new(list, count, after);
-        let body = self.ask(account, &ask, CALL).await?;
-        if body.is_null() {
+        let Some(body) = self.ask(account, &ask, CALL).await? else {
             return Ok(Page::default());
-        }
+        };
         let page = Page::read(body, L::ITEMS, L::MAY_BE_NULL, count)?;
         if page.next.is_some() && page.next.as_deref() == after {
             // The same position again would be read for ever.
-            return Err(Bad("Cursor".to_owned()).into());
+            return Err(Bad::new("Cursor", "names the page it stands on").into());
         }
         Ok(page)
     }

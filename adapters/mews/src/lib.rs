@@ -7,13 +7,17 @@
 //! without a door are left out. A category Mews no longer lists counts as one with a door.
 
 mod call;
+mod check;
 mod cursor;
+mod decode;
 pub mod fake;
 mod hooks;
 mod pins;
 mod rooms;
 mod stays;
 mod wire;
+
+pub use decode::Payloads;
 
 use crate::wire::{ActivityState, AskTokens, Configuration, Interval, Paged};
 use async_trait::async_trait;
@@ -105,7 +109,7 @@ impl Mews {
     ) -> Result<Configuration, AdapterError> {
         let ask = wire::AskConfiguration {};
         let body = self.ask(account, &ask, deadline).await?;
-        Ok(Configuration::read(&body)?)
+        Ok(Configuration::read(&body.unwrap_or_default())?)
     }
 
     /// Mews's clock: spans of changes are measured by it, not by ours.

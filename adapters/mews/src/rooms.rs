@@ -3,7 +3,7 @@
 use crate::Mews;
 use crate::wire::{
     self, ActivityState, AskAssignments, AskCategories, AskResources, AskServices, Assignment,
-    Category, LIST_LIMIT, Resource,
+    LIST_LIMIT, Resource, Service,
 };
 use portal_interface::{Account, AdapterError, Room, RoomKind, VendorId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,19 +14,16 @@ impl Mews {
         let categories = self.kinds(account, &services).await?;
         let assignments = self.assignments(account, &categories).await?;
         let values = self.all(account, &AskResources::ALL).await?;
-        let resources = wire::items("Resources", &values)
-            .map(|item| Resource::read(&item))
-            .collect::<Result<Vec<_>, _>>()?;
+        let resources = wire::entries::<AskResources>(&values).whole()?;
         Ok(join(&categories, &assignments, resources))
     }
 
     async fn bookable_services(&self, account: &Account) -> Result<Vec<VendorId>, AdapterError> {
         let values = self.all(account, &AskServices::BOOKABLE).await?;
-        let mut ids = Vec::new();
-        for item in wire::items("Services", &values) {
-            ids.extend(wire::active_bookable(&item)?);
-        }
-        Ok(ids)
+        let services = wire::entries::<AskServices>(&values).whole()?;
+        let counts = |service: &Service| service.active && service.bookable;
+        let counting = services.into_iter().filter(counts);
+        Ok(counting.map(|service| service.id).collect())
     }
 
     /// The categories a door can belong to, and what their resources are.
@@ -43,8 +40,7 @@ impl Mews {
                 activity_states: &[ActivityState::Active],
             };
             let values = self.all(account, &ask).await?;
-            for item in wire::items("ResourceCategories", &values) {
-                let category = Category::read(&item)?;
+            for category in wire::entries::<AskCategories<'_>>(&values).whole()? {
                 kinds.extend(category.kind.map(|kind| (category.id, kind)));
             }
         }
@@ -64,9 +60,7 @@ impl Mews {
                 activity_states: &[ActivityState::Active],
             };
             let values = self.all(account, &ask).await?;
-            for item in wire::items("ResourceCategoryAssignments", &values) {
-                assignments.push(Assignment::read(&item)?);
-            }
+            assignments.extend(wire::entries::<AskAssignments<'_>>(&values).whole()?);
         }
         Ok(assignments)
     }

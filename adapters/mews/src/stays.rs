@@ -3,11 +3,11 @@
 use crate::Mews;
 use crate::cursor::{Changes, Page, Window};
 use crate::wire::{
-    self, ActivityState, AskCategories, AskCompanionships, AskCustomers, AskReservations, Category,
-    Companionship, Customer, Interval, LIST_LIMIT, Owner, Stay,
+    self, ActivityState, AskCategories, AskCompanionships, AskCustomers, AskReservations, Interval,
+    LIST_LIMIT, Owner, Stay,
 };
 use chrono::{DateTime, Duration, Utc};
-use portal_interface::{Account, AdapterError, Cursor, Fetched, Pulled, VendorId};
+use portal_interface::{Account, AdapterError, Cursor, Fetched, Pulled, Unreadable, VendorId};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ const OVERLAP: Duration = Duration::minutes(10);
 /// Longest span asked for at once. Mews allows three months.
 const LONGEST: Duration = Duration::days(80);
 /// States a window is read in.
-const EXPECTED: &[&str] = &["Confirmed", "Started"];
+pub(crate) const EXPECTED: &[&str] = &["Confirmed", "Started"];
 
 impl Mews {
     /// A page of what changed.
@@ -161,14 +161,13 @@ impl Mews {
 
     /// Reads the items, leaves out those without a door and finds the guests' names.
     async fn complete(&self, account: &Account, values: &[Value]) -> Result<Fetched, AdapterError> {
-        let mut stays = Vec::new();
-        let mut unreadable = Vec::new();
-        for item in wire::items("Reservations", values) {
-            match Stay::read(&item) {
-                Ok(stay) => stays.push(stay),
-                Err(bad) => unreadable.push(bad),
-            }
-        }
+        let entries = wire::entries::<AskReservations<'_>>(values);
+        let mut stays = entries.read;
+        let unreadable = entries.aside.into_iter().map(|aside| Unreadable {
+            id: aside.id,
+            at: aside.bad.at,
+        });
+        let unreadable = unreadable.collect();
         let doorless = self.doorless(account, &stays).await?;
         stays.retain(|stay| {
             !stay
@@ -207,13 +206,9 @@ impl Mews {
                 activity_states: &[ActivityState::Active, ActivityState::Deleted],
             };
             let values = self.all(account, &ask).await?;
-            let categories = wire::items("ResourceCategories", &values)
-                .filter_map(|item| Category::read(&item).ok());
-            doorless.extend(
-                categories
-                    .filter(|category| category.kind.is_none())
-                    .map(|category| category.id),
-            );
+            let categories = wire::entries::<AskCategories<'_>>(&values).read.into_iter();
+            let kept = categories.filter(|category| category.kind.is_none());
+            doorless.extend(kept.map(|category| category.id));
         }
         Ok(doorless)
     }
@@ -236,10 +231,8 @@ impl Mews {
         }
         for ids in distinct(owned_by_company.iter()).chunks(LIST_LIMIT) {
             let values = self.all(account, &AskCompanionships::new(ids)).await?;
-            let companionships = wire::items("Companionships", &values)
-                .filter_map(|item| Companionship::read(&item).ok());
             // Newest first: the companion noted first stands last, and is the one kept.
-            for companionship in companionships {
+            for companionship in wire::entries::<AskCompanionships<'_>>(&values).read {
                 if let Some(reservation) = companionship.reservation {
                     guest_of.insert(reservation, companionship.customer);
                 }
@@ -248,8 +241,7 @@ impl Mews {
         let mut names = BTreeMap::new();
         for ids in distinct(guest_of.values()).chunks(LIST_LIMIT) {
             let values = self.all(account, &AskCustomers::new(ids)).await?;
-            let customers =
-                wire::items("Customers", &values).filter_map(|item| Customer::read(&item).ok());
+            let customers = wire::entries::<AskCustomers<'_>>(&values).read.into_iter();
             names.extend(customers.filter_map(|customer| Some((customer.id, customer.name?))));
         }
         let told = guest_of
@@ -260,7 +252,7 @@ impl Mews {
 }
 
 /// Each once, and only those Mews can be asked for: for one that is none it declines them all.
-fn distinct<'a>(ids: impl Iterator<Item = &'a VendorId>) -> Vec<VendorId> {
+pub(crate) fn distinct<'a>(ids: impl Iterator<Item = &'a VendorId>) -> Vec<VendorId> {
     let ids = ids.filter(|id| wire::guid(id.as_str()).is_some());
     let ids: BTreeSet<&VendorId> = ids.collect();
     ids.into_iter().cloned().collect()

@@ -5,6 +5,7 @@
 //! read says where, never what stood there.
 
 mod ask;
+mod entry;
 mod hook;
 mod house;
 mod item;
@@ -17,10 +18,11 @@ pub(crate) use ask::{
     DeleteTokens, Interval, LIST_LIMIT, List, NewToken, Paged, Permissions, TokenUpdate,
     UpdateTokens, seconds_from, seconds_until,
 };
+pub(crate) use entry::{Entry, entries};
 pub(crate) use hook::Told;
-pub(crate) use house::{Assignment, Category, Configuration, Resource, active_bookable};
-pub(crate) use item::{Bad, Page, items, only_item, root};
-pub(crate) use pin::Token;
+pub(crate) use house::{Assignment, Category, Configuration, Resource, Service};
+pub(crate) use item::{Bad, Page, root};
+pub(crate) use pin::{Token, added};
 pub(crate) use stay::{Companionship, Customer, Owner, Stay};
 
 use portal_interface::{AdapterError, Answer, Trouble, VendorId};
@@ -59,8 +61,12 @@ fn is_guid(text: &str) -> bool {
     text.len() == 36 && uuid::Uuid::try_parse(text).is_ok()
 }
 
-/// An identifier. Mews compares GUIDs without regard to case, the core compares bytes.
+/// An identifier. Mews compares GUIDs without regard to case, the core compares bytes. A zero
+/// character is in none: no text of `PostgreSQL` may hold it.
 pub(crate) fn id(text: &str) -> Option<VendorId> {
+    if text.contains('\0') {
+        return None;
+    }
     VendorId::new(if is_guid(text) {
         text.to_ascii_lowercase()
     } else {

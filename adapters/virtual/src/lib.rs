@@ -220,8 +220,14 @@ impl Locks for VirtualLocks {
         want: &[Code],
     ) -> Result<Vec<HeldCode>, AdapterError> {
         let held = self.held(account, device).await?;
-        let told = |code: &Code| told(&code.mark, compare(&held, code));
-        Ok(want.iter().map(told).collect())
+        let wanted = want
+            .iter()
+            .map(|code| told(&code.mark, compare(&held, code)));
+        let others = held
+            .keys()
+            .filter(|mark| !is_wanted(mark, want))
+            .map(|mark| told(mark, Held::Differs));
+        Ok(wanted.chain(others).collect())
     }
 }
 

@@ -64,6 +64,11 @@ impl Integration {
             .collect())
     }
 
+    /// When what it holds was last read back and compared as a whole.
+    async fn compared_at(&self) -> Option<Instant> {
+        self.0.compared_at.map(Into::into)
+    }
+
     /// The credential in use. Never the secret itself.
     async fn credential(&self, ctx: &Context<'_>) -> Result<Option<IntegrationCredential>> {
         self.credential_in(ctx, CredentialState::Active).await
@@ -93,6 +98,11 @@ impl Integration {
     async fn last_validated_at(&self, ctx: &Context<'_>) -> Result<Option<Instant>> {
         ctx.require(Permission::Apps, self.0.property_id)?;
         Ok(self.0.last_validated_at.map(Into::into))
+    }
+
+    /// When that is done next: at night by the property's clock, or now where a person asked.
+    async fn next_comparison_at(&self) -> Option<Instant> {
+        self.0.next_compare_at.map(Into::into)
     }
 
     /// When it is checked next.

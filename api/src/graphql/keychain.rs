@@ -1,5 +1,6 @@
 //! Keychains: doors, times and a PIN, and how far locks and PMS have got with it.
 
+use super::copy::{self, PinCopy};
 use super::device::Device;
 use super::id::Kind;
 use super::integration::Integration;
@@ -14,6 +15,7 @@ use super::{Reach, Result, id, load, property, read};
 use crate::edge::ApiError;
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
+use futures_util::future::try_join_all;
 use portal_domain::{
     ActorKind, ConfirmationHow, DevicePinId, DevicePinStatus, EffectError, KeychainDoorRole,
     KeychainId, KeychainProvisioning, KeychainStatus, Permission, PinPushId, PinPushStatus,
@@ -30,6 +32,28 @@ pub struct Keychain(pub(crate) keychain::Keychain);
 
 #[Object]
 impl Keychain {
+    /// Every place that holds its PIN or shall hold it: is it what Portal wants?
+    async fn copies(&self, ctx: &Context<'_>) -> Result<Vec<PinCopy>> {
+        let property = self.0.property_id;
+        let rows = load(ctx, (property, DevicePinsOf(self.0.pin_id))).await?;
+        let rows = rows.unwrap_or_default();
+        let devices = rows.iter().map(|row| load(ctx, (property, row.device_id)));
+        let devices = try_join_all(devices).await?;
+        let mut copies: Vec<PinCopy> = rows
+            .iter()
+            .zip(devices)
+            .filter_map(|(row, device)| Some(PinCopy::on_device(row, device?)))
+            .collect();
+        let push = load(ctx, (property, PushOf(self.0.reservation_id))).await?;
+        if let Some(push) = push.filter(|push| push.pin_id == self.0.pin_id) {
+            let link = copy::link_of(ctx, &push).await?;
+            let app = link.as_ref().map_or("", |link| &link.app);
+            let name = ctx.env()?.apps.name(app);
+            copies.push(PinCopy::in_pms(&push, link.as_ref(), name));
+        }
+        Ok(copies)
+    }
+
     /// The doors it opens, the main one first.
     async fn doors(&self, ctx: &Context<'_>) -> Result<Vec<KeychainDoor>> {
         let key = (self.0.property_id, DoorsOf(self.0.id));

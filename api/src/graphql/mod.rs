@@ -9,6 +9,7 @@
 )]
 
 mod app;
+mod copy;
 mod device;
 mod event;
 mod id;
@@ -61,6 +62,7 @@ pub struct Mutation(
     device::DeviceMutation,
     reservation::ReservationMutation,
     keychain::KeychainMutation,
+    copy::CopyMutation,
     job::JobMutation,
     problem::ProblemMutation,
 );

@@ -20,7 +20,9 @@ use portal_store::{breaker, problem};
 const FIXES: &[(&str, &str)] = &[
     ("access.not_removed", "devicePinRetry"),
     ("decision.late", "reservationRefresh"),
+    ("device.unknown_code", "problemDismiss"),
     ("device_pin.blocked", "devicePinRetry"),
+    ("device_pin.drifts", "pinsCompare"),
     ("integration.broken", "integrationReconnect"),
     ("integration.catching_up_long", "integrationValidate"),
     ("integration.half_gone", "problemDismiss"),
@@ -29,6 +31,7 @@ const FIXES: &[(&str, &str)] = &[
     ("integration.unreachable", "integrationValidate"),
     ("job.quarantined", "jobRetry"),
     ("keychain.not_ready", "devicePinRetry"),
+    ("pin_push.drifts", "pinsCompare"),
     ("pin_push.late", "pinPushRetry"),
     ("pin_push.refused", "pinPushRetry"),
     ("reservation.unreadable", "problemDismiss"),
@@ -171,6 +174,15 @@ fn sentence(key: &str, detail: &str) -> String {
         "access.not_removed" => format!(
             "{detail} has not confirmed for over 15 minutes that a PIN is gone; it may still open. Check the lock."
         ),
+        "device.unknown_code" => {
+            "The lock holds a code under Portal's mark that Portal does not know. Take it off the lock.".to_owned()
+        }
+        "device_pin.drifts" => {
+            "A PIN was changed on the lock again within a day. Find out who does it; Portal writes it again tomorrow.".to_owned()
+        }
+        "pin_push.drifts" => {
+            "A PIN was changed in the PMS again within a day. Find out who does it; Portal stores it again tomorrow.".to_owned()
+        }
         "decision.late" => {
             format!("Portal has not decided about reservation {detail} for over a minute.")
         }

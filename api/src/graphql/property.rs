@@ -8,7 +8,7 @@ use super::keychain::Keychain;
 use super::page::Paging;
 use super::problem::Problem;
 use super::reservation::{Reservation, ReservationFilter, ReservationTotals};
-use super::room::Room;
+use super::room::{MappingSuggestion, Room};
 use super::space::Space;
 use super::time::TimeZone;
 use super::{Reach, Result, id, load, read};
@@ -320,6 +320,16 @@ impl Property {
             Reservation,
             totals,
         )))
+    }
+
+    /// For rooms without a space: the one they probably are, by their names, with a score and the
+    /// reason. A person accepts with roomMap, or not.
+    async fn mapping_suggestions(
+        &self,
+        ctx: &Context<'_>,
+    ) -> Result<Option<Vec<MappingSuggestion>>> {
+        ctx.require(Permission::RoomsRead, self.0.id)?;
+        MappingSuggestion::of(ctx, self.0.id).await.map(Some)
     }
 
     /// Rooms and beds as the property management system knows them, by name.

@@ -5,16 +5,81 @@ use super::loaders::SpaceOf;
 use super::property::Property;
 use super::space::Space;
 use super::user_error::payload;
-use super::{Reach, Result, id, load, property};
+use super::{Reach, Result, id, load, property, read};
 use async_graphql::{Context, ID, InputObject, Object};
+use portal_domain::mapping::{self, Likeness};
 use portal_domain::{EventKind, Permission, PropertyId, RoomId, RoomKind, SpaceId, SubjectKind};
 use portal_jobs::{ROOM_GONE, trigger};
 use portal_store::audit::{self, NewEntry};
 use portal_store::event::{self, NewEvent};
-use portal_store::{Conn, DbError, Tx, keychain, problem, reservation, room};
+use portal_store::page::Page;
+use portal_store::{Conn, DbError, Tx, keychain, problem, reservation, room, space};
 
 use super::id::Kind;
 use super::time::Instant;
+
+/// Rooms and spaces looked at for suggestions.
+const MOST: i64 = 5_000;
+
+/// A space a room probably is, by their names. roomMap accepts it; nothing is mapped by itself.
+pub struct MappingSuggestion {
+    likeness: Likeness,
+    room: room::Room,
+    space: space::Space,
+}
+
+#[Object]
+impl MappingSuggestion {
+    /// Why, in one sentence for staff.
+    async fn reason(&self) -> String {
+        let (room, space) = (&self.room.name, &self.space.name);
+        match self.likeness {
+            Likeness::SameName => format!("Both are called {room}."),
+            Likeness::SameWords => format!("{room} and {space} say the same."),
+            Likeness::SameNumber => {
+                format!("{room} and {space} share a number, and no other room or space has it.")
+            }
+        }
+    }
+
+    /// The room.
+    async fn room(&self) -> Room {
+        Room(self.room.clone())
+    }
+
+    /// How sure it is, from 1 to 100.
+    async fn score(&self) -> i32 {
+        self.likeness.score().into()
+    }
+
+    /// The space.
+    async fn space(&self) -> Space {
+        Space(self.space.clone())
+    }
+}
+
+impl MappingSuggestion {
+    /// For every room that is in use, not part of another and not mapped: the space it probably is.
+    pub(crate) async fn of(ctx: &Context<'_>, property: PropertyId) -> Result<Vec<Self>> {
+        let mut conn = read(ctx).await?;
+        let most = Page::first(MOST);
+        let mut rooms = room::page(&mut conn, property, Some(false), &most).await?;
+        // A bed opens with the door of its room.
+        rooms.retain(|room| room.active && room.removed_at.is_none() && room.parent_id.is_none());
+        let spaces = space::page(&mut conn, property, &most).await?;
+        let names: Vec<&str> = rooms.iter().map(|room| room.name.as_str()).collect();
+        let homes: Vec<&str> = spaces.iter().map(|space| space.name.as_str()).collect();
+        let told = mapping::suggest(&names, &homes);
+        Ok(told
+            .into_iter()
+            .map(|one| Self {
+                likeness: one.likeness,
+                room: rooms[one.room].clone(),
+                space: spaces[one.space].clone(),
+            })
+            .collect())
+    }
+}
 
 /// A room or bed as the property management system knows it.
 pub struct Room(pub(crate) room::Room);

@@ -41,6 +41,8 @@ pub struct SetAside {
 /// moves, so what was put off stays put off.
 pub async fn drain(env: &Arc<Env>, registry: &Registry) -> Result<Drained, DbError> {
     let lease = WorkerId::new();
+    // No workers look after lost leases here.
+    job::recover_expired(&env.db, env.clock.now(), &[]).await?;
     let mut drained = Drained::default();
     loop {
         let before = drained.ran;

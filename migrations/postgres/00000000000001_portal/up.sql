@@ -121,6 +121,10 @@ CREATE TABLE integrations (
   last_synced_at timestamptz,
   next_sync_at timestamptz,
   next_rooms_at timestamptz,
+  -- Reading back what is held: when it begins next, since when it goes on, when it was last done.
+  next_compare_at timestamptz,
+  compare_since timestamptz,
+  compared_at timestamptz,
   may_store_pins boolean NOT NULL DEFAULT false,
   created_at timestamptz NOT NULL,
   UNIQUE (property_id, id)
@@ -137,6 +141,7 @@ CREATE INDEX integrations_by_connection ON integrations (app, connection_key)
 CREATE INDEX integrations_due_validation ON integrations (next_validation_at)
   WHERE status <> 'DISCONNECTED';
 CREATE INDEX integrations_due_sync ON integrations (next_sync_at) WHERE status = 'CONNECTED';
+CREATE INDEX integrations_due_compare ON integrations (next_compare_at) WHERE status = 'CONNECTED';
 CREATE INDEX integrations_catching_up ON integrations (status_since)
   WHERE sync_state = 'CATCHING_UP';
 
@@ -253,6 +258,8 @@ CREATE TABLE devices (
   connectivity text NOT NULL CHECK (connectivity IN ('ONLINE', 'OFFLINE', 'UNKNOWN')),
   last_seen_at timestamptz,
   rules text NOT NULL,
+  -- When it was last tried to read back what it holds.
+  compared_at timestamptz,
   created_at timestamptz NOT NULL,
   UNIQUE (property_id, id),
   UNIQUE (integration_id, external_id),
@@ -387,6 +394,10 @@ CREATE TABLE device_pins (
   confirmed_how text,
   confirmed_at timestamptz,
   code_matches boolean,
+  -- When it was last read back and as wanted; when it was last found otherwise, and how.
+  verified_at timestamptz,
+  drifted_at timestamptz,
+  drift text CHECK (drift IN ('CHANGED', 'MISSING', 'UNWANTED')),
   generation integer NOT NULL DEFAULT 1,
   done_generation integer NOT NULL DEFAULT 0,
   -- When what it shall be last changed.
@@ -427,7 +438,12 @@ CREATE TABLE pin_pushes (
   desired_from timestamptz,
   desired_until timestamptz,
   common_doors boolean NOT NULL DEFAULT false,
+  -- When it was last read back and as wanted; when it was last found otherwise, and how.
   verified_at timestamptz,
+  drifted_at timestamptz,
+  drift text CHECK (drift IN ('CHANGED', 'MISSING', 'UNWANTED')),
+  -- When it was last tried to read it back.
+  compared_at timestamptz,
   generation integer NOT NULL DEFAULT 1,
   done_generation integer NOT NULL DEFAULT 0,
   -- When what it shall be last changed.

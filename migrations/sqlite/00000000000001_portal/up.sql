@@ -119,6 +119,10 @@ CREATE TABLE integrations (
   last_synced_at BIGINT,
   next_sync_at BIGINT,
   next_rooms_at BIGINT,
+  -- Reading back what is held: when it begins next, since when it goes on, when it was last done.
+  next_compare_at BIGINT,
+  compare_since BIGINT,
+  compared_at BIGINT,
   may_store_pins BOOLEAN NOT NULL DEFAULT false,
   created_at BIGINT NOT NULL,
   UNIQUE (property_id, id)
@@ -135,6 +139,7 @@ CREATE INDEX integrations_by_connection ON integrations (app, connection_key)
 CREATE INDEX integrations_due_validation ON integrations (next_validation_at)
   WHERE status <> 'DISCONNECTED';
 CREATE INDEX integrations_due_sync ON integrations (next_sync_at) WHERE status = 'CONNECTED';
+CREATE INDEX integrations_due_compare ON integrations (next_compare_at) WHERE status = 'CONNECTED';
 CREATE INDEX integrations_catching_up ON integrations (status_since)
   WHERE sync_state = 'CATCHING_UP';
 
@@ -251,6 +256,8 @@ CREATE TABLE devices (
   connectivity TEXT NOT NULL CHECK (connectivity IN ('ONLINE', 'OFFLINE', 'UNKNOWN')),
   last_seen_at BIGINT,
   rules TEXT NOT NULL,
+  -- When it was last tried to read back what it holds.
+  compared_at BIGINT,
   created_at BIGINT NOT NULL,
   UNIQUE (property_id, id),
   UNIQUE (integration_id, external_id),
@@ -393,6 +400,10 @@ CREATE TABLE device_pins (
   confirmed_how TEXT,
   confirmed_at BIGINT,
   code_matches BOOLEAN,
+  -- When it was last read back and as wanted; when it was last found otherwise, and how.
+  verified_at BIGINT,
+  drifted_at BIGINT,
+  drift TEXT CHECK (drift IN ('CHANGED', 'MISSING', 'UNWANTED')),
   generation INTEGER NOT NULL DEFAULT 1,
   done_generation INTEGER NOT NULL DEFAULT 0,
   -- When what it shall be last changed.
@@ -433,7 +444,12 @@ CREATE TABLE pin_pushes (
   desired_from BIGINT,
   desired_until BIGINT,
   common_doors BOOLEAN NOT NULL DEFAULT false,
+  -- When it was last read back and as wanted; when it was last found otherwise, and how.
   verified_at BIGINT,
+  drifted_at BIGINT,
+  drift TEXT CHECK (drift IN ('CHANGED', 'MISSING', 'UNWANTED')),
+  -- When it was last tried to read it back.
+  compared_at BIGINT,
   generation INTEGER NOT NULL DEFAULT 1,
   done_generation INTEGER NOT NULL DEFAULT 0,
   -- When what it shall be last changed.

@@ -1,5 +1,9 @@
 //! Requests, without the tokens that open the door.
 
+use super::entry::Entry;
+use super::house::{Assignment, Category, Resource, Service};
+use super::pin::Token;
+use super::stay::{Companionship, Customer, Stay};
 use chrono::{DateTime, Duration, SecondsFormat, SubsecRound, Utc};
 use portal_interface::{ExposeSecret, SecretString, VendorId};
 use serde::{Serialize, Serializer};
@@ -15,6 +19,8 @@ pub(crate) trait Ask: Serialize + Sync {
 
 /// A request answered in pages.
 pub(crate) trait List: Ask {
+    /// What its items are read to.
+    type Entry: Entry;
     /// Member of the answer that holds the items.
     const ITEMS: &'static str;
     /// Whether Mews may answer null for no items. Elsewhere it would pass for an empty house.
@@ -22,11 +28,12 @@ pub(crate) trait List: Ask {
 }
 
 macro_rules! asks {
-    ($($ask:ty: $operation:literal $(lists $items:literal $(nullable $null:literal)?)?;)+) => {
+    ($($ask:ty: $operation:literal $(lists $items:literal of $entry:ty $(, nullable $null:literal)?)?;)+) => {
         $(impl Ask for $ask {
             const OPERATION: &'static str = $operation;
         }
         $(impl List for $ask {
+            type Entry = $entry;
             const ITEMS: &'static str = $items;
             $(const MAY_BE_NULL: bool = $null;)?
         })?)+
@@ -35,14 +42,14 @@ macro_rules! asks {
 
 asks! {
     AskConfiguration: "configuration/get";
-    AskServices: "services/getAll" lists "Services";
-    AskCategories<'_>: "resourceCategories/getAll" lists "ResourceCategories";
-    AskAssignments<'_>: "resourceCategoryAssignments/getAll" lists "ResourceCategoryAssignments";
-    AskResources: "resources/getAll" lists "Resources";
-    AskReservations<'_>: "reservations/getAll/2023-06-06" lists "Reservations";
-    AskCustomers<'_>: "customers/getAll" lists "Customers";
-    AskCompanionships<'_>: "companionships/getAll" lists "Companionships" nullable true;
-    AskTokens<'_>: "resourceAccessTokens/getAll" lists "ResourceAccessTokens" nullable true;
+    AskServices: "services/getAll" lists "Services" of Service;
+    AskCategories<'_>: "resourceCategories/getAll" lists "ResourceCategories" of Category;
+    AskAssignments<'_>: "resourceCategoryAssignments/getAll" lists "ResourceCategoryAssignments" of Assignment;
+    AskResources: "resources/getAll" lists "Resources" of Resource;
+    AskReservations<'_>: "reservations/getAll/2023-06-06" lists "Reservations" of Stay;
+    AskCustomers<'_>: "customers/getAll" lists "Customers" of Customer;
+    AskCompanionships<'_>: "companionships/getAll" lists "Companionships" of Companionship, nullable true;
+    AskTokens<'_>: "resourceAccessTokens/getAll" lists "ResourceAccessTokens" of Token, nullable true;
     AddTokens<'_>: "resourceAccessTokens/add";
     UpdateTokens<'_>: "resourceAccessTokens/update";
     DeleteTokens<'_>: "resourceAccessTokens/delete";
@@ -268,7 +275,7 @@ pub(crate) struct AskTokens<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct AddTokens<'a> {
-    pub(crate) resource_access_token_parameters: [NewToken<'a>; 1],
+    pub(crate) resource_access_token_parameters: &'a [NewToken<'a>],
 }
 
 /// A PIN to store.
@@ -292,7 +299,7 @@ pub(crate) struct NewToken<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct UpdateTokens<'a> {
-    pub(crate) resource_access_token_updates: [TokenUpdate<'a>; 1],
+    pub(crate) resource_access_token_updates: &'a [TokenUpdate<'a>],
 }
 
 /// New content of a stored PIN. Reservation, resource and serial number cannot be changed.

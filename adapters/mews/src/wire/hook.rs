@@ -2,7 +2,7 @@
 //!
 //! `IntegrationCreated` and `IntegrationApiKeyCreated` carry an access token in clear (Mews
 //! documentation, `events/wh-integration.md`). Their members are passed over by the parser and
-//! never copied, so that no value here can hold one.
+//! never copied, so that no value here can hold one: it is only noted that one was there.
 
 use super::{Bad, guid};
 use portal_interface::VendorId;
@@ -22,6 +22,8 @@ const MEMBERS: &[&str] = &[
     "IntegrationId",
     "Value",
 ];
+/// Members that hold a secret.
+const SECRETS: &[&str] = &["AccessToken", "ApiKey"];
 /// Longest text that is kept: every word and identifier of Mews's fits.
 const LONGEST: usize = 64;
 
@@ -31,6 +33,8 @@ pub(crate) enum Told {
     List(Vec<Told>),
     /// Its known members, in their order.
     Object(Vec<(&'static str, Told)>),
+    /// A secret that was passed over.
+    Secret,
     /// A number, a switch, null or a text too long to matter.
     Other,
 }
@@ -38,7 +42,7 @@ pub(crate) enum Told {
 impl Told {
     /// The body as JSON. Known members nested beyond serde's limit of 128 are refused.
     pub(crate) fn read(body: &[u8]) -> Result<Self, Bad> {
-        serde_json::from_slice(body).map_err(|_| Bad("$".to_owned()))
+        serde_json::from_slice(body).map_err(|_| Bad::json())
     }
 
     /// A member of an object. The last of several wins, as with most readers of JSON.
@@ -54,12 +58,18 @@ impl Told {
         }
     }
 
-    /// The items of a list; none of anything else.
-    pub(crate) fn items(&self) -> &[Self] {
+    /// The items of a list.
+    pub(crate) fn items(&self) -> Option<&[Self]> {
         match self {
-            Self::List(items) => items,
-            _ => &[],
+            Self::List(items) => Some(items),
+            _ => None,
         }
+    }
+
+    /// The names of the members of an object that hold a secret, each once.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &'static str> {
+        let held = |name: &&str| matches!(self.member(name), Self::Secret);
+        SECRETS.iter().copied().filter(held)
     }
 
     /// A text.
@@ -129,18 +139,28 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Told, A::Error> {
         let mut members = Vec::new();
-        while let Some(Name(known)) = object.next_key()? {
-            match known {
-                Some(name) => members.push((name, object.next_value()?)),
-                None => drop(object.next_value::<IgnoredAny>()?),
+        while let Some(name) = object.next_key()? {
+            match name {
+                Name::Known(name) => members.push((name, object.next_value()?)),
+                Name::Secret(name) => {
+                    let is_set = object.next_value::<Option<IgnoredAny>>()?.is_some();
+                    members.push((name, if is_set { Told::Secret } else { Told::Other }));
+                }
+                Name::Other => drop(object.next_value::<IgnoredAny>()?),
             }
         }
         Ok(Told::Object(members))
     }
 }
 
-/// The name of a member, if it is one that is looked for.
-struct Name(Option<&'static str>);
+/// The name of a member.
+enum Name {
+    /// One that is looked for.
+    Known(&'static str),
+    /// One whose value is a secret.
+    Secret(&'static str),
+    Other,
+}
 
 impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -153,7 +173,10 @@ impl<'de> Deserialize<'de> for Name {
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Name, E> {
-                Ok(Name(MEMBERS.iter().copied().find(|name| *name == text)))
+                let of = |names: &[&'static str]| names.iter().copied().find(|name| *name == text);
+                let known = of(MEMBERS).map(Name::Known);
+                let name = known.or_else(|| of(SECRETS).map(Name::Secret));
+                Ok(name.unwrap_or(Name::Other))
             }
         }
         from.deserialize_str(NameReader)

@@ -1,5 +1,6 @@
 //! The property, its services, categories and resources.
 
+use super::entry::Entry;
 use super::item::{Bad, Item};
 use chrono::{DateTime, Utc};
 use portal_interface::{Opens, RemoteAccount, RoomKind, VendorId};
@@ -32,7 +33,7 @@ impl Configuration {
             } else {
                 Opens::One(RemoteAccount {
                     key: enterprise.id("Id")?,
-                    name: enterprise.text("Name")?.to_owned(),
+                    name: enterprise.shown_text("Name")?,
                     zone: enterprise
                         .maybe_text("TimeZoneIdentifier")?
                         .and_then(|name| name.parse().ok()),
@@ -42,13 +43,26 @@ impl Configuration {
     }
 }
 
-/// The identifier of a service, if it is in use and can be booked.
-pub(crate) fn active_bookable(item: &Item<'_>) -> Result<Option<VendorId>, Bad> {
-    let id = item.id("Id")?;
-    let active = item.maybe_flag("IsActive")? != Some(false);
-    let kind = item.object("Data").ok();
-    let kind = kind.and_then(|data| data.maybe_text("Discriminator").ok().flatten());
-    Ok((active && kind.is_none_or(|kind| kind == "Bookable")).then_some(id))
+/// What can be sold.
+pub(crate) struct Service {
+    pub(crate) id: VendorId,
+    pub(crate) active: bool,
+    /// Whether there are stays in it, as against breakfasts.
+    pub(crate) bookable: bool,
+}
+
+impl Entry for Service {
+    const WHOLE: bool = true;
+
+    fn read(item: &Item<'_>) -> Result<Self, Bad> {
+        let kind = item.object("Data").ok();
+        let kind = kind.and_then(|data| data.maybe_text("Discriminator").ok().flatten());
+        Ok(Self {
+            id: item.id("Id")?,
+            active: item.maybe_flag("IsActive")? != Some(false),
+            bookable: kind.is_none_or(|kind| kind == "Bookable"),
+        })
+    }
 }
 
 /// What is sold under one name.
@@ -58,8 +72,10 @@ pub(crate) struct Category {
     pub(crate) kind: Option<RoomKind>,
 }
 
-impl Category {
-    pub(crate) fn read(item: &Item<'_>) -> Result<Self, Bad> {
+impl Entry for Category {
+    const WHOLE: bool = true;
+
+    fn read(item: &Item<'_>) -> Result<Self, Bad> {
         let id = item.id("Id")?;
         let kind = match item.maybe_text("Type")? {
             Some(doorless) if DOORLESS.contains(&doorless) => None,
@@ -80,8 +96,10 @@ pub(crate) struct Assignment {
     pub(crate) active: bool,
 }
 
-impl Assignment {
-    pub(crate) fn read(item: &Item<'_>) -> Result<Self, Bad> {
+impl Entry for Assignment {
+    const WHOLE: bool = true;
+
+    fn read(item: &Item<'_>) -> Result<Self, Bad> {
         Ok(Self {
             resource: item.id("ResourceId")?,
             category: item.id("CategoryId")?,
@@ -100,13 +118,15 @@ pub(crate) struct Resource {
     pub(crate) is_object: bool,
 }
 
-impl Resource {
-    pub(crate) fn read(item: &Item<'_>) -> Result<Self, Bad> {
+impl Entry for Resource {
+    const WHOLE: bool = true;
+
+    fn read(item: &Item<'_>) -> Result<Self, Bad> {
         let data = item.object("Data").ok();
         let kind = data.and_then(|data| data.maybe_text("Discriminator").ok().flatten());
         Ok(Self {
             id: item.id("Id")?,
-            name: item.text("Name")?.to_owned(),
+            name: item.shown_text("Name")?,
             active: item.flag("IsActive")?,
             parent: item.maybe_id("ParentResourceId")?,
             is_object: kind == Some("Object"),

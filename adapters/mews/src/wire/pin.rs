@@ -1,9 +1,11 @@
 //! Resource access tokens: PINs stored on reservations.
 
 use super::ask::Permissions;
-use super::item::{Bad, Item};
+use super::entry::Entry;
+use super::item::{Bad, Item, NO_LIST, items};
 use chrono::{DateTime, Utc};
 use portal_interface::{SecretString, VendorId};
+use serde_json::Value;
 
 /// A stored PIN or tag. Only its identifier must be there: what is absent differs from any wish.
 pub(crate) struct Token {
@@ -19,8 +21,10 @@ pub(crate) struct Token {
     pub(crate) is_live_pin: bool,
 }
 
-impl Token {
-    pub(crate) fn read(item: &Item<'_>) -> Result<Self, Bad> {
+impl Entry for Token {
+    const WHOLE: bool = true;
+
+    fn read(item: &Item<'_>) -> Result<Self, Bad> {
         let id = |name| item.maybe_id(name).ok().flatten();
         let text = |name| item.maybe_text(name).ok().flatten();
         let instant = |name| item.maybe_instant(name).ok().flatten();
@@ -49,4 +53,28 @@ fn permissions(item: &Item<'_>) -> Option<Permissions> {
         floor: flag("Floor")?,
         building: flag("Building")?,
     })
+}
+
+/// Name of the list in the answer to an addition.
+const ADDED: &str = "ResourceAccessTokens";
+
+/// A PIN just stored.
+pub(crate) struct Added {
+    /// For which reservation.
+    pub(crate) reservation: Option<VendorId>,
+    pub(crate) id: VendorId,
+}
+
+/// PINs just stored. Nothing is said about their order.
+pub(crate) fn added(body: &Value) -> Result<Vec<Added>, Bad> {
+    let values = body.get(ADDED).and_then(Value::as_array);
+    let values = values.ok_or_else(|| Bad::new(ADDED, NO_LIST))?;
+    items(ADDED, values)
+        .map(|item| {
+            Ok(Added {
+                reservation: item.maybe_id("ServiceOrderId")?,
+                id: item.id("Id")?,
+            })
+        })
+        .collect()
 }

@@ -1,7 +1,8 @@
 //! Reservations and the people in them.
 
-use super::item::{Bad, Item};
-use portal_interface::{Reservation, ReservationState, Unreadable, VendorId};
+use super::entry::Entry;
+use super::item::{Bad, Item, shown};
+use portal_interface::{Reservation, ReservationState, VendorId};
 
 /// A reservation and what leads to the rest of it.
 #[derive(Debug)]
@@ -24,31 +25,30 @@ pub(crate) enum Owner {
     Nobody,
 }
 
-impl Stay {
-    pub(crate) fn read(item: &Item<'_>) -> Result<Self, Unreadable> {
-        Self::read_all(item).map_err(|Bad(at)| Unreadable {
-            id: item.maybe_id("Id").ok().flatten(),
-            at,
-        })
-    }
+impl Entry for Stay {
+    const WHOLE: bool = false;
 
-    fn read_all(item: &Item<'_>) -> Result<Self, Bad> {
-        if !item.is_object() {
-            return Err(Bad(item.at().to_owned()));
-        }
+    fn read(item: &Item<'_>) -> Result<Self, Bad> {
+        item.must_be_object()?;
         let id = item.id("Id")?;
         let raw_state = item.maybe_text("State")?.unwrap_or_default();
         let reason = item.maybe_text("CancellationReason").ok().flatten();
+        let starts_at = item.instant("ScheduledStartUtc")?;
+        let ends_at = item.instant("ScheduledEndUtc")?;
+        if ends_at < starts_at {
+            // No keychain can be valid from its end to its start.
+            return Err(item.bad("ScheduledEndUtc", "is before ScheduledStartUtc"));
+        }
         let reservation = Reservation {
             number: item
                 .loose_text("Number")?
                 .unwrap_or_else(|| id.as_str().to_owned()),
             id,
             state: state(raw_state, reason),
-            raw_state: raw_state.to_owned(),
+            raw_state: shown(raw_state),
             room: item.maybe_id("AssignedResourceId")?,
-            starts_at: item.instant("ScheduledStartUtc")?,
-            ends_at: item.instant("ScheduledEndUtc")?,
+            starts_at,
+            ends_at,
             actual_start: item.maybe_instant("ActualStartUtc")?,
             actual_end: item.maybe_instant("ActualEndUtc")?,
             guest_name: None,
@@ -88,8 +88,10 @@ pub(crate) struct Customer {
     pub(crate) name: Option<String>,
 }
 
-impl Customer {
-    pub(crate) fn read(item: &Item<'_>) -> Result<Self, Bad> {
+impl Entry for Customer {
+    const WHOLE: bool = false;
+
+    fn read(item: &Item<'_>) -> Result<Self, Bad> {
         let id = item.id("Id")?;
         let part = |name| item.maybe_text(name).ok().flatten();
         let words = [part("FirstName"), part("LastName")];
@@ -97,7 +99,7 @@ impl Customer {
             .iter()
             .flatten()
             .flat_map(|part| part.split_whitespace());
-        let name = words.collect::<Vec<_>>().join(" ");
+        let name = shown(&words.collect::<Vec<_>>().join(" "));
         Ok(Self {
             id,
             name: Some(name).filter(|name| !name.is_empty()),
@@ -112,8 +114,10 @@ pub(crate) struct Companionship {
     pub(crate) reservation: Option<VendorId>,
 }
 
-impl Companionship {
-    pub(crate) fn read(item: &Item<'_>) -> Result<Self, Bad> {
+impl Entry for Companionship {
+    const WHOLE: bool = false;
+
+    fn read(item: &Item<'_>) -> Result<Self, Bad> {
         Ok(Self {
             customer: item.id("CustomerId")?,
             reservation: item.maybe_id("ReservationId")?,

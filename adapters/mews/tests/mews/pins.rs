@@ -365,3 +365,81 @@ async fn storing_a_pin_changes_no_reservation() {
     put(&house, &wish.pins()).await.unwrap();
     assert_eq!(house.all_changes(&cursor, 500).await.0, []);
 }
+
+#[tokio::test]
+async fn many_are_stored_in_few_requests() {
+    let (house, wish) = guest().await;
+    let mut wants = Vec::new();
+    for n in 0..40 {
+        let number = format!("M{n}");
+        let booking = Booking::new(wish.from, wish.until)
+            .number(&number)
+            .room("101");
+        let stay = house.fake.book(&house.enterprise, &booking);
+        let mark = format!("portal:{n}");
+        wants.push(StayPins {
+            mark,
+            ..Wish {
+                stay,
+                ..wish.clone()
+            }
+            .pins()
+        });
+    }
+    let first = store(&house).put_all(&house.account, &wants).await.unwrap();
+    assert!(first.iter().all(|one| matches!(
+        one,
+        Ok(Stored {
+            id: Some(_),
+            wrote: true
+        })
+    )));
+    for (n, one) in first.iter().enumerate() {
+        let held = house.fake.pins(&format!("M{n}"));
+        assert_eq!(held.len(), 1);
+        assert_eq!(one.as_ref().unwrap().id, Some(id(&held[0].id)));
+        assert_eq!(held[0].serial, Some(format!("portal:{n}")));
+    }
+    assert_eq!(writes(&house), [1, 0, 0]);
+    // Ten get another PIN, ten go, ten move, and ten stay as they are.
+    for (n, want) in wants.iter_mut().enumerate() {
+        match (n % 4, &mut want.pin) {
+            (0, Some(pin)) => pin.pin = "1234".into(),
+            (1, pin) => *pin = None,
+            (2, Some(pin)) => {
+                pin.room = id(&house
+                    .fake
+                    .add_room(&house.enterprise, &NewRoom::new(&format!("2{n}"))))
+            }
+            _ => {}
+        }
+    }
+    let second = store(&house).put_all(&house.account, &wants).await.unwrap();
+    assert_eq!(writes(&house), [2, 1, 1]);
+    for (n, one) in second.iter().enumerate() {
+        let one = one.as_ref().unwrap();
+        assert_eq!(one.wrote, n % 4 != 3);
+        let held = house.fake.pins(&format!("M{n}"));
+        assert_eq!(held.len(), usize::from(n % 4 != 1));
+        assert_eq!(one.id, held.first().map(|held| id(&held.id)));
+    }
+}
+
+#[tokio::test]
+async fn what_is_declined_for_one_is_stored_for_the_others() {
+    let (house, wish) = guest().await;
+    let unknown = Wish {
+        stay: "00000000-0000-0000-0000-00000000dead".to_owned(),
+        ..wish.clone()
+    };
+    let wants = [unknown.pins(), wish.pins()];
+    let stored = store(&house).put_all(&house.account, &wants).await.unwrap();
+    assert!(
+        matches!(stored[0], Err(AdapterError::Declined { .. })),
+        "{stored:?}"
+    );
+    assert_eq!(
+        stored[1].as_ref().unwrap().id,
+        Some(id(&only_pin(&house).id))
+    );
+}
