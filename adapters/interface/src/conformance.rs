@@ -31,6 +31,7 @@ mod rooms;
 mod run;
 mod stage;
 mod stay;
+mod subject;
 
 pub use house::{House, LocksHouse, PmsHouse, Setting};
 pub use report::{Outcome, Report};

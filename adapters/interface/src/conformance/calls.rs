@@ -2,9 +2,10 @@
 
 use super::gate::Turnstile;
 use super::gate::WAIT;
-use super::house::{LocksScene, PmsScene, Subject};
+use super::house::{LocksScene, PmsScene};
 use super::run::{Answered, Checked, Miss, fail, must, together};
 use super::stage::{Fault, Reply, Wire};
+use super::subject::Subject;
 use crate::AdapterError;
 use std::pin::pin;
 use std::time::Duration;

@@ -1,8 +1,9 @@
 //! CRED-1 to CRED-3: what credentials open, what errors mean, and which rights are missing.
 
-use super::house::{PmsScene, Subject};
+use super::house::PmsScene;
 use super::run::{Answered, Checked, fail, must};
 use super::stage::{Fault, Reply, Wire};
+use super::subject::Subject;
 use crate::{
     Account, AdapterError, AppCategory, Credentials, Opens, Pull, RemoteAccount, Right, Trouble,
 };

@@ -1,7 +1,7 @@
 //! FORM-1: the form in the catalogue, and what is made of values typed and pasted into it.
 
-use super::house::Subject;
 use super::run::{Checked, fail, must};
+use super::subject::Subject;
 use crate::{
     App, Credentials, Field, FieldKind, FormError, FormErrorKind, SecretString, read_form,
 };

@@ -1,10 +1,11 @@
 //! LEAK-1: nothing secret can be printed, and nothing a vendor answers brings the adapter down.
 
 use super::garble;
-use super::house::{LocksScene, PmsScene, SECRET_DIGITS, Subject};
+use super::house::{LocksScene, PmsScene};
 use super::listener::Listener;
 use super::run::{Checked, fail, must, unwound};
 use super::stage::{Fault, Reply, Wire};
+use super::subject::{SECRET_DIGITS, Subject};
 use crate::Pull;
 use async_trait::async_trait;
 use chrono::Duration;

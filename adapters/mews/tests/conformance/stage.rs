@@ -177,7 +177,6 @@ impl Wire for Stage {
             .sum()
     }
 
-    /// As in ADAPTERS' table for Mews.
     fn errors(&self) -> Vec<(Reply, AdapterError)> {
         let message = "The rules of this house forbid it.";
         let body = json!({ "Message": message, "RequestId": "1" }).to_string();
