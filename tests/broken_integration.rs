@@ -213,7 +213,12 @@ async fn a_wave_of_refusals_accuses_the_server_and_breaks_no_hotel() {
     for _ in 0..4 {
         portal.later(Duration::seconds(95)).await;
     }
+    let problems = "query($id: ID!) { property(id: $id) { problems { nodes { key fix } } } }";
     for hotel in &hotels {
         assert_eq!(hotel.status().await, "CONNECTED");
+        let seen = hotel.ask(problems, json!({ "id": hotel.id })).await;
+        let told = &seen["property"]["problems"]["nodes"];
+        assert_eq!(told[0]["key"], json!("integration.server_suspect"));
+        assert_eq!(told[0]["fix"], json!("integrationValidate"));
     }
 }

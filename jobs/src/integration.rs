@@ -34,6 +34,8 @@ const REFUSALS: i32 = 2;
 const GUARD_SPAN: Duration = Duration::minutes(15);
 /// Problem: an integration is Broken.
 const BROKEN: &str = "integration.broken";
+/// Problem: so many integrations are refused at once that the server's own credentials are suspect.
+const SERVER_SUSPECT: &str = "integration.server_suspect";
 
 /// A person who changes integrations.
 #[derive(Debug, Clone)]
@@ -588,10 +590,13 @@ async fn publish(
     Ok(())
 }
 
-/// Nobody needs to paste a new token any more.
+/// Nobody needs to paste a new token any more, or to look after the server's own.
 async fn mended(tx: &mut Tx, row: &Integration, now: DateTime<Utc>) -> Result<(), DbError> {
-    let gone = problem::resolve(tx, row.property_id, BROKEN, &row.id.to_string(), now).await?;
-    let gone = gone.into_iter().collect();
+    let mut gone = Vec::new();
+    for key in [BROKEN, SERVER_SUSPECT] {
+        let subject = row.id.to_string();
+        gone.extend(problem::resolve(tx, row.property_id, key, &subject, now).await?);
+    }
     event::publish(tx, row.property_id, &Actor::system(), now, gone).await?;
     Ok(())
 }
@@ -612,6 +617,7 @@ async fn accept(
     row.refusals = 0;
     row.last_validated_at = Some(now.into());
     row.next_validation_at = Some(env.about(Duration::minutes(15)).into());
+    mended(tx, row, now).await?;
     if before == IntegrationStatus::Connected {
         return Ok(());
     }
@@ -628,7 +634,6 @@ async fn accept(
         EventKind::IntegrationConnected
     };
     publish(tx, row, kind, actor, now).await?;
-    mended(tx, row, now).await?;
     match row.category {
         AppCategory::Pms => {
             let read_before = row.last_synced_at.is_some();
@@ -792,20 +797,24 @@ async fn refused(tx: &mut Tx, env: &Env, row: &mut Integration) -> Result<(), Db
         return Ok(());
     }
     integration::save(tx, row).await?;
-    if client_is_suspect(tx, env, row, first.map_or(now, |first| *first)).await? {
-        return Ok(());
-    }
-    set_status(row, IntegrationStatus::Broken, now);
-    row.status_reason = Some(IntegrationStatusReason::TokenRefused);
-    row.next_validation_at = Some(env.about(Duration::hours(1)).into());
     let subject = row.id.to_string();
-    let new = NewProblem {
-        key: BROKEN,
+    let problem = |key| NewProblem {
+        key,
         subject_kind: SubjectKind::Integration,
         subject: &subject,
         detail: env.apps.name(&row.app),
         critical: true,
     };
+    if client_is_suspect(tx, env, row, first.map_or(now, |first| *first)).await? {
+        let raised = problem::raise(tx, row.property_id, &problem(SERVER_SUSPECT), now).await?;
+        let raised = raised.into_iter().collect();
+        event::publish(tx, row.property_id, &Actor::system(), now, raised).await?;
+        return Ok(());
+    }
+    let new = problem(BROKEN);
+    set_status(row, IntegrationStatus::Broken, now);
+    row.status_reason = Some(IntegrationStatusReason::TokenRefused);
+    row.next_validation_at = Some(env.about(Duration::hours(1)).into());
     let raised = problem::raise(tx, row.property_id, &new, now).await?;
     let raised = raised.into_iter().collect();
     event::publish(tx, row.property_id, &Actor::system(), now, raised).await?;

@@ -27,6 +27,7 @@ const FIXES: &[(&str, &str)] = &[
     ("integration.catching_up_long", "integrationValidate"),
     ("integration.half_gone", "problemDismiss"),
     ("integration.may_not_store_pins", "problemDismiss"),
+    ("integration.server_suspect", "integrationValidate"),
     ("integration.token_unverified", "integrationReconnect"),
     ("integration.unreachable", "integrationValidate"),
     ("job.quarantined", "jobRetry"),
@@ -188,6 +189,9 @@ fn sentence(key: &str, detail: &str) -> String {
         }
         "reservation.unreadable" => format!(
             "A reservation could not be read at {detail} and was set aside. Ask the PMS's support."
+        ),
+        "integration.server_suspect" => format!(
+            "{detail} refuses many properties at once, so this server's own credentials are suspect. The operator has to act; your token is kept."
         ),
         "integration.broken" => {
             format!("{detail} no longer accepts the token. Get a new one and paste it.")
