@@ -409,7 +409,7 @@ async fn many_are_stored_in_few_requests() {
             (2, Some(pin)) => {
                 pin.room = id(&house
                     .fake
-                    .add_room(&house.enterprise, &NewRoom::new(&format!("2{n}"))))
+                    .add_room(&house.enterprise, &NewRoom::new(&format!("2{n}"))));
             }
             _ => {}
         }
