@@ -6,6 +6,8 @@ mod connecting_mews;
 mod faults;
 mod given_up_and_waiting;
 mod harness;
+mod import;
+mod mews_contract;
 mod pins_on_locks_and_in_mews;
 mod reservations_and_keychains;
 mod schema_and_migrations;

@@ -133,3 +133,29 @@ fn serve_and_stop(database: &str, key: &str) -> Duration {
     assert!(status.success(), "{status}");
     started.elapsed()
 }
+
+#[test]
+fn a_payload_is_told_on_one_stream_and_what_is_wrong_with_it_on_the_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("payload.json");
+    let decode = |payload: &str| {
+        std::fs::write(&file, payload).expect("a file");
+        let mut command = portal();
+        command.args(["decode", "--app", "mews", "--kind", "customers"]);
+        command.stdin(std::fs::File::open(&file).expect("the file"));
+        let output = command.output().expect("the binary");
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    };
+    let (code, told, wrong) = decode(r#"{"Customers":[{"Id":"7","LastName":"Ørsted"}]}"#);
+    assert_eq!((code, wrong.as_str()), (Some(0), ""));
+    assert!(told.contains(r#""name": "Ørsted""#), "{told}");
+    let (code, told, wrong) = decode(r#"{"Customers":"SECRET"}"#);
+    assert_eq!((code, told.as_str()), (Some(1), ""));
+    assert!(wrong.starts_with("portal: the payload cannot be read: Customers is no list."));
+    assert!(!wrong.contains("SECRET"), "{wrong}");
+}

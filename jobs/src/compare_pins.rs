@@ -204,12 +204,10 @@ impl Round<'_> {
                 }
             }
             Ended::All => {
-                let zone = property::by_id(&mut tx, property)
-                    .await?
-                    .and_then(|property| property.time_zone?.parse().ok());
+                let zone = zone_of(&mut tx, property).await?;
                 link.compared_at = Some(now.into());
                 link.compare_since = None;
-                link.next_compare_at = Some(next_night(env, zone.unwrap_or(Tz::UTC)).into());
+                link.next_compare_at = Some(next_night(env, zone).into());
             }
         }
         integration::save(&mut tx, &link).await?;
@@ -601,6 +599,25 @@ fn next_night(env: &Env, zone: Tz) -> DateTime<Utc> {
         .map(|local| local.to_utc())
         .find(|at| *at > now + Duration::hours(1))
         .unwrap_or(now + Duration::days(1))
+}
+
+/// When a link that was connected is compared first: at night, or soon where something may have been
+/// changed elsewhere while nobody looked. Its catch-up reads all stays by itself.
+pub(crate) fn plan(env: &Env, link: &mut Integration, zone: Tz) {
+    let soon = link.last_synced_at.is_some();
+    link.compare_since = soon.then(|| env.now().into());
+    link.next_compare_at = Some(if soon {
+        env.about(Duration::minutes(5)).into()
+    } else {
+        next_night(env, zone).into()
+    });
+}
+
+/// The clock on a property's wall.
+pub(crate) async fn zone_of(tx: &mut Tx, property: PropertyId) -> Result<Tz, DbError> {
+    let found = property::by_id(tx, property).await?;
+    let zone = found.and_then(|property| property.time_zone?.parse().ok());
+    Ok(zone.unwrap_or(Tz::UTC))
 }
 
 /// Reads everything back now: what a person asks for.

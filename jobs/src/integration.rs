@@ -2,7 +2,7 @@
 //! credential leads to.
 
 use crate::job::enqueue;
-use crate::{Env, SyncDevices, SyncReservations, SyncRooms, account, trigger};
+use crate::{Env, SyncDevices, SyncReservations, SyncRooms, account, compare_pins, trigger};
 use chrono::{DateTime, Duration, Utc};
 use portal_domain::{
     AppCategory, CredentialState, EventKind, IntegrationId, IntegrationStatus,
@@ -617,8 +617,11 @@ async fn accept(
     }
     set_status(row, IntegrationStatus::Connected, now);
     row.next_rooms_at = Some(now.into());
-    // What changed elsewhere while nobody looked.
-    row.next_compare_at = Some(env.about(Duration::minutes(5)).into());
+    let zone = match found.zone {
+        Some(zone) => zone,
+        None => compare_pins::zone_of(tx, row.property_id).await?,
+    };
+    compare_pins::plan(env, row, zone);
     let kind = if before == IntegrationStatus::Broken {
         EventKind::IntegrationRecovered
     } else {

@@ -1,4 +1,5 @@
-//! Reads reservations: those hinted at, a window once, then what changes, one page a run.
+//! Reads reservations: those hinted at, a window once, then what changes, one page a run. While a
+//! window is read again, changes go on being read.
 
 use crate::job::{Job, JobError, enqueue};
 use crate::{Env, account, hook, trigger, validate_integration};
@@ -28,8 +29,8 @@ pub struct SyncReservations {
     pub integration: IntegrationId,
 }
 
-/// Reservations a page.
-const PAGE: u32 = 500;
+/// Reservations a page, as many as any PMS gives at once; fewer where that is too much for it.
+const PAGES: [u32; 3] = [1000, 250, 50];
 /// Ids asked for at once.
 const FETCH: usize = 500;
 /// How long the PMS may take over what was hinted at: a page must fit beside it.
@@ -115,10 +116,19 @@ impl Step<'_> {
         match (changes, window) {
             // "From now on" is taken first, so that nothing falls between the window and it.
             (None, _) => self.begin().await,
+            // All changes are known while all stays are compared, and it shall stay so.
+            (Some(changes), Some(_)) if self.is_current() && self.is_due() => {
+                self.changes(changes, true).await
+            }
             (Some(_), Some(window)) => self.window(window).await,
             (Some(_), None) if looked && !self.is_due() => Ok(()),
-            (Some(changes), None) => self.changes(changes).await,
+            (Some(changes), None) => self.changes(changes, false).await,
         }
+    }
+
+    /// Whether everything was read once.
+    fn is_current(&self) -> bool {
+        self.link.sync_state == Some(SyncState::Current)
     }
 
     /// Whether it is time to read what changed, hints or not: they may get lost.
@@ -161,10 +171,14 @@ impl Step<'_> {
     }
 
     async fn pull(&self, ask: Pull) -> Result<Pulled, Stopped> {
-        self.pms
-            .pull(self.account, ask, PAGE)
-            .await
-            .map_err(Stopped::Vendor)
+        let mut pulled = Err(AdapterError::TooHeavy);
+        for page in PAGES {
+            pulled = self.pms.pull(self.account, ask.clone(), page).await;
+            if pulled != Err(AdapterError::TooHeavy) {
+                break;
+            }
+        }
+        pulled.map_err(Stopped::Vendor)
     }
 
     async fn begin(&self) -> Result<(), Stopped> {
@@ -296,7 +310,8 @@ impl Step<'_> {
         trigger::reservations(tx, self.env, property, &changed).await
     }
 
-    async fn changes(&self, at: SyncCursor) -> Result<(), Stopped> {
+    /// `goes_on`: a window is being read, which comes next.
+    async fn changes(&self, at: SyncCursor, goes_on: bool) -> Result<(), Stopped> {
         let since = at.body.map(Cursor);
         let pulled = match self.pull(Pull::Changes { since }).await {
             Err(Stopped::Vendor(AdapterError::StaleCursor)) => {
@@ -321,6 +336,9 @@ impl Step<'_> {
             self.up_to_date(&mut tx).await?;
             // Whatever they were about has been read.
             hint::done(&mut tx, self.job.property, self.hints).await?;
+            if goes_on {
+                enqueue(&mut tx, self.env.now(), self.job).await?;
+            }
         }
         tx.commit().await?;
         Ok(())

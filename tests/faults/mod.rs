@@ -8,7 +8,7 @@ mod proxy;
 mod restarts;
 mod steps;
 mod trouble;
-mod world;
+pub(crate) mod world;
 
 /// A count a person may raise for a long run.
 fn count(variable: &str, usual: usize) -> usize {

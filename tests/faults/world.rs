@@ -276,7 +276,7 @@ impl World {
 }
 
 /// The program that is killed, which cargo builds beside the tests.
-fn armed() -> PathBuf {
+pub(crate) fn armed() -> PathBuf {
     let tests = std::env::current_exe().expect("the tests");
     let folder = tests.ancestors().nth(2).expect("the folder of the build");
     folder.join("examples/portal-armed")
@@ -289,7 +289,7 @@ pub(crate) fn free_address() -> SocketAddr {
 }
 
 /// Waits until nobody works on the file any more. Of `PostgreSQL` several may.
-async fn closed(url: &str) {
+pub(crate) async fn closed(url: &str) {
     let Some(path) = url.strip_prefix("sqlite:") else {
         return;
     };

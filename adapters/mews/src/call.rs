@@ -84,14 +84,25 @@ impl Mews {
         account: &Account,
         list: &L,
     ) -> Result<Vec<Value>, AdapterError> {
+        self.at_most(account, list, usize::MAX).await
+    }
+
+    /// A list of no more than `most` items, as so many were named: when they have all come, nobody
+    /// asks whether there are more.
+    pub(crate) async fn at_most<L: List>(
+        &self,
+        account: &Account,
+        list: &L,
+        most: usize,
+    ) -> Result<Vec<Value>, AdapterError> {
         let mut items = Vec::new();
         let mut after = None;
         loop {
             let page = self
                 .page(account, list, LIST_LIMIT, after.as_deref())
                 .await?;
+            after = page.next.filter(|_| page.items.len() < most);
             items.extend(page.items);
-            after = page.next;
             if after.is_none() {
                 return Ok(items);
             }

@@ -9,12 +9,14 @@
 //! that do not exist are an error when writing and missing when reading; stored PINs stay when a
 //! reservation moves or ends, and do not change it; a renamed guest does.
 //!
-//! Told an address, it sends webhooks as Mews does.
+//! Told an address, it sends webhooks as Mews does. With `FAKE_MEWS_JUDGE` set, what it is asked and
+//! answers passes a judge of its contract, see `.ci/mews-contract`.
 
 mod answer;
 mod booking;
 mod contract;
 mod control;
+mod door;
 mod fault;
 mod filter;
 mod hook;
@@ -133,7 +135,7 @@ impl FakeMews {
     /// Starts a fake without properties. Port 0 takes a free one.
     pub async fn start(listen: SocketAddr, options: Options) -> std::io::Result<Self> {
         let listener = tokio::net::TcpListener::bind(listen).await?;
-        let url = format!("http://{}", listener.local_addr()?);
+        let url = format!("http://{}", door::of(listener.local_addr()?).await?);
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             client_token: options.client_token,

@@ -3,10 +3,11 @@
 //! [`Mews`] is the adapter. [`fake`] plays Mews, for tests and for demos without an account there.
 //!
 //! Mews lists reservations of every service that can be booked, parking included. Each page is
-//! therefore checked against the categories that occur in it, with one request more, and stays
-//! without a door are left out. A category Mews no longer lists counts as one with a door.
+//! therefore checked against the categories that occur in it, which are asked for once an hour, and
+//! stays without a door are left out. A category Mews no longer lists counts as one with a door.
 
 mod call;
+mod categories;
 mod check;
 mod cursor;
 mod decode;
@@ -19,6 +20,7 @@ mod wire;
 
 pub use decode::Payloads;
 
+use crate::categories::Categories;
 use crate::wire::{ActivityState, AskTokens, Configuration, Interval, Paged};
 use async_trait::async_trait;
 use chrono::{Duration as Span, Utc};
@@ -84,6 +86,7 @@ pub struct Mews {
     settings: Settings,
     http: Http,
     clock: Arc<dyn Clock>,
+    categories: Categories,
 }
 
 impl std::fmt::Debug for Mews {
@@ -99,6 +102,7 @@ impl Mews {
             settings,
             http,
             clock,
+            categories: Categories::default(),
         }
     }
 

@@ -129,7 +129,7 @@ impl Mews {
                 reservation_ids: Some(ids),
                 ..AskReservations::default()
             };
-            let values = self.all(account, &ask).await?;
+            let values = self.at_most(account, &ask, ids.len()).await?;
             let chunk = self.complete(account, &values).await?;
             read.reservations.extend(chunk.reservations);
             read.unreadable.extend(chunk.unreadable);
@@ -193,24 +193,32 @@ impl Mews {
         account: &Account,
         stays: &[Stay],
     ) -> Result<BTreeSet<VendorId>, AdapterError> {
-        let services = distinct(stays.iter().filter_map(|stay| stay.service.as_ref()));
-        let categories = distinct(stays.iter().filter_map(|stay| stay.category.as_ref()));
-        let mut doorless = BTreeSet::new();
-        if services.is_empty() {
-            return Ok(doorless);
-        }
-        for ids in categories.chunks(LIST_LIMIT) {
+        let now = self.clock.now();
+        let is_new = |stay: &&Stay| {
+            let category = stay.category.as_ref();
+            category.is_some_and(|id| self.categories.has_door(id, now).is_none())
+        };
+        let new: Vec<&Stay> = stays.iter().filter(is_new).collect();
+        let services = distinct(new.iter().filter_map(|stay| stay.service.as_ref()));
+        let categories = distinct(new.iter().filter_map(|stay| stay.category.as_ref()));
+        // Without a service there is nothing to ask, and then all of them count as having a door.
+        for ids in categories
+            .chunks(LIST_LIMIT)
+            .filter(|_| !services.is_empty())
+        {
             let ask = AskCategories {
                 service_ids: &services,
                 resource_category_ids: Some(ids),
                 activity_states: &[ActivityState::Active, ActivityState::Deleted],
             };
-            let values = self.all(account, &ask).await?;
-            let categories = wire::entries::<AskCategories<'_>>(&values).read.into_iter();
-            let kept = categories.filter(|category| category.kind.is_none());
-            doorless.extend(kept.map(|category| category.id));
+            let values = self.at_most(account, &ask, ids.len()).await?;
+            let told = wire::entries::<AskCategories<'_>>(&values).read.into_iter();
+            let told = told.map(|category| (category.id, category.kind.is_some()));
+            self.categories.note(told, now);
         }
-        Ok(doorless)
+        let all = stays.iter().filter_map(|stay| stay.category.as_ref());
+        let doorless = all.filter(|id| self.categories.has_door(id, now) == Some(false));
+        Ok(doorless.cloned().collect())
     }
 
     /// The guest's name of each stay that has one.
@@ -240,7 +248,8 @@ impl Mews {
         }
         let mut names = BTreeMap::new();
         for ids in distinct(guest_of.values()).chunks(LIST_LIMIT) {
-            let values = self.all(account, &AskCustomers::new(ids)).await?;
+            let ask = AskCustomers::new(ids);
+            let values = self.at_most(account, &ask, ids.len()).await?;
             let customers = wire::entries::<AskCustomers<'_>>(&values).read.into_iter();
             names.extend(customers.filter_map(|customer| Some((customer.id, customer.name?))));
         }

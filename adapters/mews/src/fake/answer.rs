@@ -219,12 +219,11 @@ fn unread() -> Value {
     })
 }
 
-/// `number`: of the profile, in its chain.
-pub(super) fn customer(row: &Customer, chain: &str, number: usize) -> Value {
+pub(super) fn customer(row: &Customer, chain: &str) -> Value {
     json!({
         "Id": row.id,
         "ChainId": chain,
-        "Number": number.to_string(),
+        "Number": row.number.to_string(),
         "Title": null,
         "Sex": null,
         "FirstName": row.first_name,

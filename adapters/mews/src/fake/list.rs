@@ -16,7 +16,7 @@ impl State {
     ) -> Result<Value, Problem> {
         let ask = Filter::new(body);
         match operation {
-            "services/getAll" => page(body, "Services", &self.services, answer::service, |row| {
+            "services/getAll" => page(&ask, "Services", &self.services, answer::service, |row| {
                 let wanted = match body["ServiceType"].as_str() {
                     Some(kind) => (kind == "Bookable") == row.is_bookable,
                     None => true,
@@ -24,7 +24,7 @@ impl State {
                 caller.sees(row) && wanted && ask.id("ServiceIds", &row.id)
             }),
             "resourceCategories/getAll" => page(
-                body,
+                &ask,
                 "ResourceCategories",
                 &self.categories,
                 answer::category,
@@ -34,7 +34,7 @@ impl State {
                 },
             ),
             "resourceCategoryAssignments/getAll" => page(
-                body,
+                &ask,
                 "ResourceCategoryAssignments",
                 &self.assignments,
                 |row| {
@@ -50,7 +50,7 @@ impl State {
             "resources/getAll" => {
                 let inactive = body["Extent"]["Inactive"] == true;
                 page(
-                    body,
+                    &ask,
                     "Resources",
                     &self.resources,
                     answer::resource,
@@ -68,7 +68,7 @@ impl State {
         let ask = Filter::new(body);
         match operation {
             "reservations/getAll/2023-06-06" => page(
-                body,
+                &ask,
                 "Reservations",
                 &self.reservations,
                 answer::reservation,
@@ -83,20 +83,19 @@ impl State {
                 },
             ),
             "customers/getAll" => page(
-                body,
+                &ask,
                 "Customers",
                 &self.customers,
                 |row| {
-                    let number = self.customers.iter().position(|other| other.id == row.id);
                     let mut all = self.enterprises.iter();
                     let at = all.find(|enterprise| enterprise.id == row.enterprise);
                     let chain = at.map_or("", |enterprise| enterprise.chain.as_str());
-                    answer::customer(row, chain, number.unwrap_or_default() + 1)
+                    answer::customer(row, chain)
                 },
                 |row| caller.sees(row) && ask.id("CustomerIds", &row.id),
             ),
             "companionships/getAll" => page(
-                body,
+                &ask,
                 "Companionships",
                 &self.companionships,
                 answer::companionship,
@@ -106,7 +105,7 @@ impl State {
                 },
             ),
             "resourceAccessTokens/getAll" => page(
-                body,
+                &ask,
                 "ResourceAccessTokens",
                 &self.pins,
                 answer::pin,

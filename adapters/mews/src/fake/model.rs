@@ -20,6 +20,8 @@ pub(super) struct Enterprise {
     pub(super) is_connected: bool,
     pub(super) stay_service: String,
     pub(super) parking_service: String,
+    /// Reservations so far: the next has the next number.
+    pub(super) booked: usize,
 }
 
 /// What an access token opens. More than one: a portfolio token.
@@ -124,6 +126,8 @@ pub(super) struct Reservation {
 
 pub(super) struct Customer {
     pub(super) id: String,
+    /// Of the profile, in its chain.
+    pub(super) number: usize,
     pub(super) enterprise: String,
     pub(super) first_name: Option<String>,
     pub(super) last_name: String,

@@ -22,9 +22,14 @@ const LARGEST_BODY: usize = 1024 * 1024;
 /// In which the requests of a token are counted.
 const WINDOW: Duration = Duration::from_secs(30);
 
+/// Tells whoever judges the fake that an answer was ordered to be wrong.
+const WRONG_ON_PURPOSE: HeaderName = HeaderName::from_static("x-wrong-on-purpose");
+
 /// What a request is answered with.
 enum Outcome {
     Answer(Value),
+    /// One that breaks the contract, as somebody ordered it.
+    Spoiled(Value),
     Refusal(u16, String),
     /// Too many requests.
     Wait(Option<u64>),
@@ -81,7 +86,11 @@ impl Shared {
         if let Some(script) = self.with(|state| state.script.clone()) {
             return Outcome::Scripted(script);
         }
-        let fault = self.with(|state| state.faults.next(name));
+        let kind = kind_of(name, &body);
+        let fault = self.with(|state| {
+            *state.asked.entry(kind).or_default() += 1;
+            state.faults.next(name)
+        });
         match fault {
             Some(Fault::Status { status }) => {
                 return Outcome::Refusal(status, "The rules of this house forbid it.".to_owned());
@@ -102,7 +111,8 @@ impl Shared {
     fn carry_out(&self, state: &mut State, operation: &Operation, body: &Value) -> Outcome {
         let refusal = |Problem(status, message)| Outcome::Refusal(status, message.to_owned());
         let token = body["AccessToken"].as_str().unwrap_or_default();
-        let is_client = body["ClientToken"] == self.client_token.expose_secret();
+        let client_token = state.client_token.as_ref().unwrap_or(&self.client_token);
+        let is_client = body["ClientToken"] == client_token.expose_secret();
         let opens = state.access_tokens.get(token).filter(|_| is_client);
         let Some(opens) = opens.filter(|opens| state.is_on(opens)) else {
             return refusal(Problem::TOKEN);
@@ -116,14 +126,14 @@ impl Shared {
             Err(problem) => return refusal(problem),
         };
         // A raw item is there to break the contract, and so is an identifier of a test's own.
-        let is_raw = state.reservations.iter().any(|stay| stay.raw.is_some());
-        if !is_raw && !state.has_odd_ids {
-            let faults = operation.answer_faults(&answer);
-            let lines = faults
-                .iter()
-                .map(|fault| format!("{}: {fault}", operation.name));
-            state.mismatches.extend(lines);
+        if state.has_odd_ids || state.reservations.iter().any(|stay| stay.raw.is_some()) {
+            return Outcome::Spoiled(answer);
         }
+        let faults = operation.answer_faults(&answer);
+        let lines = faults
+            .iter()
+            .map(|fault| format!("{}: {fault}", operation.name));
+        state.mismatches.extend(lines);
         Outcome::Answer(answer)
     }
 }
@@ -137,7 +147,7 @@ impl State {
 
     /// Counts a request; answers the seconds to wait if it is one too many.
     fn use_up(&mut self, token: &str, limit: Option<u32>) -> Option<u64> {
-        let limit = usize::try_from(limit?).unwrap_or(usize::MAX);
+        let limit = limit.map_or(usize::MAX, |limit| limit.try_into().unwrap_or(usize::MAX));
         let now = Instant::now();
         let uses = self.uses.entry(token.to_owned()).or_default();
         while uses.front().is_some_and(|&at| now - at >= WINDOW) {
@@ -145,12 +155,32 @@ impl State {
         }
         if uses.len() < limit {
             uses.push_back(now);
+            self.busiest = self.busiest.max(uses.len());
             return None;
         }
         let free = uses
             .front()
             .map_or(WINDOW, |&oldest| WINDOW.saturating_sub(now - oldest));
         Some(free.as_secs() + 1)
+    }
+}
+
+/// An operation with the filters of a request, for example `services/getAll (ServiceType)`.
+fn kind_of(operation: &str, body: &Value) -> String {
+    const OF_ALL: &[&str] = &[
+        "AccessToken",
+        "Client",
+        "ClientToken",
+        "Extent",
+        "Limitation",
+    ];
+    let members = body.as_object().into_iter().flatten();
+    let mut filters: Vec<&str> = members.map(|(name, _)| name.as_str()).collect();
+    filters.retain(|name| !OF_ALL.contains(name));
+    filters.sort_unstable();
+    match filters.as_slice() {
+        [] => operation.to_owned(),
+        filters => format!("{operation} ({})", filters.join(", ")),
     }
 }
 
@@ -175,8 +205,9 @@ fn respond(outcome: Outcome) -> Response {
         let body = json!({ "Message": message, "RequestId": request_id });
         (status, axum::Json(body)).into_response()
     };
+    let spoiled = matches!(outcome, Outcome::Spoiled(_) | Outcome::Html);
     let mut response = match outcome {
-        Outcome::Answer(body) => axum::Json(body).into_response(),
+        Outcome::Answer(body) | Outcome::Spoiled(body) => axum::Json(body).into_response(),
         Outcome::Refusal(status, message) => error(status, &message),
         Outcome::Wait(seconds) => {
             let mut response = error(429, "Too many requests.");
@@ -194,6 +225,10 @@ fn respond(outcome: Outcome) -> Response {
         }
         Outcome::Scripted(script) => scripted(script),
     };
+    if spoiled {
+        let mark = HeaderValue::from_static("1");
+        response.headers_mut().insert(WRONG_ON_PURPOSE, mark);
+    }
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         response
             .headers_mut()

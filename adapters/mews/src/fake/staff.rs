@@ -56,6 +56,12 @@ impl FakeMews {
         self.act(|state, _| state.regenerate_token(enterprise))
     }
 
+    /// From now on expects another secret of the application; every token is refused with the one
+    /// before.
+    pub fn expect_client_token(&self, token: SecretString) {
+        self.shared.with(|state| state.client_token = Some(token));
+    }
+
     /// Whether PINs may be read and stored in a property; 401 if not.
     pub fn allow_pins(&self, enterprise: &str, allow: bool) {
         self.act(|state, _| {
@@ -113,6 +119,12 @@ impl FakeMews {
     /// Assigns a room, moves to another, or takes it away.
     pub fn assign(&self, reservation: &str, room: Option<&str>) {
         self.act(|state, now| state.assign(reservation, room, now));
+    }
+
+    /// Whether changes of reservations leave `UpdatedUtc` as it is and raise no event. Mews's
+    /// documentation says that any change does both; nobody has tried each.
+    pub fn change_quietly(&self, quiet: bool) {
+        self.shared.with(|state| state.quiet = quiet);
     }
 
     /// Changes the scheduled dates.
@@ -233,6 +245,17 @@ impl FakeMews {
     /// How often one operation was called.
     pub fn calls_of(&self, operation: &str) -> u32 {
         self.calls().get(operation).copied().unwrap_or_default()
+    }
+
+    /// How often each operation was called with each set of filters, for example
+    /// `services/getAll (ServiceType)`. Requests that break the contract are left out.
+    pub fn asked(&self) -> BTreeMap<String, u32> {
+        self.shared.with(|state| state.asked.clone())
+    }
+
+    /// The most requests a token made within 30 seconds.
+    pub fn busiest(&self) -> usize {
+        self.shared.with(|state| state.busiest)
     }
 
     /// Requests that break the contract, without the values in them. Empty after a good test.

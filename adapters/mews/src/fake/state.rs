@@ -31,6 +31,10 @@ pub(super) struct State {
     pub(super) customers: Vec<Customer>,
     pub(super) companionships: Vec<Companionship>,
     pub(super) pins: Vec<StoredPin>,
+    /// Whether changes of reservations are noted nowhere.
+    pub(super) quiet: bool,
+    /// The secret expected of the application in place of the first.
+    pub(super) client_token: Option<SecretString>,
     pub(super) faults: Faults,
     /// What every request is answered with instead.
     pub(super) script: Option<Scripted>,
@@ -39,12 +43,16 @@ pub(super) struct State {
     pub(super) outbox: Outbox,
     /// Requests so far, by operation.
     pub(super) calls: BTreeMap<String, u32>,
+    /// Those that kept to the contract, by operation and filters.
+    pub(super) asked: BTreeMap<String, u32>,
     /// Requests that broke the contract.
     pub(super) refused: Vec<String>,
     /// Answers of ours that broke it.
     pub(super) mismatches: Vec<String>,
     /// When each token was used lately.
     pub(super) uses: BTreeMap<String, VecDeque<Instant>>,
+    /// The most requests a token ever made within the time in which they are counted.
+    pub(super) busiest: usize,
 }
 
 /// A new identifier, as Mews writes them.
@@ -81,6 +89,7 @@ impl State {
             is_connected: true,
             stay_service,
             parking_service,
+            booked: 0,
         });
         id
     }

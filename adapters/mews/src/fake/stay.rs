@@ -15,11 +15,9 @@ impl State {
         now: DateTime<Utc>,
     ) -> Done<String> {
         let enterprise = &self.enterprise_id(enterprise)?;
-        let here = self
-            .reservations
-            .iter()
-            .filter(|other| other.enterprise == *enterprise);
-        let number = (here.count() + 1).to_string();
+        let at = self.enterprise(enterprise)?;
+        at.booked += 1;
+        let number = at.booked.to_string();
         let room = booking.room.as_deref();
         let room = room.map(|room| self.room(enterprise, room)).transpose()?;
         let sold_as = self
@@ -83,6 +81,7 @@ impl State {
         let (first_name, last_name) = split_name(name);
         let customer = Customer {
             id: new_id(),
+            number: self.customers.len() + 1,
             enterprise: enterprise.to_owned(),
             first_name,
             last_name,
@@ -124,9 +123,10 @@ impl State {
     /// A reservation, given its identifier or its number if no other has it.
     pub(super) fn reservation(&mut self, key: &str) -> Done<&mut Reservation> {
         let all = &self.reservations;
+        // The newest are asked for most.
         let index = all
             .iter()
-            .position(|reservation| reservation.id == key)
+            .rposition(|reservation| reservation.id == key)
             .or_else(|| {
                 let mut numbered = all
                     .iter()
@@ -145,8 +145,12 @@ impl State {
         now: DateTime<Utc>,
         change: impl FnOnce(&mut Reservation),
     ) -> Done {
+        let quiet = self.quiet;
         let reservation = self.reservation(reservation)?;
         change(reservation);
+        if quiet {
+            return Ok(());
+        }
         reservation.updated = now.trunc_subsecs(0);
         let (id, enterprise) = (reservation.id.clone(), reservation.enterprise.clone());
         self.tell(&enterprise, "ServiceOrderUpdated", &id);

@@ -1,6 +1,6 @@
 //! What the adapter makes of answers that are no success.
 
-use crate::support::{House, account};
+use crate::support::{House, RESERVATIONS, account};
 use chrono::Duration as Span;
 use portal_interface::{AdapterError, Clock, Pms, Pull, Trouble};
 use portal_mews::fake::Fault;
@@ -51,6 +51,20 @@ async fn every_status_has_its_error() {
         assert_eq!(house.pull(window, 500).await, Err(error));
     }
     assert!(house.mews.validate(&house.account).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_answer_without_a_body_is_an_empty_one() {
+    let house = House::open().await;
+    let cursor = house.start_of_changes().await;
+    let empty = Fault::Status { status: 204 };
+    house.fake.inject(empty, Some(RESERVATIONS), 1);
+    let pulled = house.changes(&cursor, 500).await;
+    assert_eq!((pulled.reservations, pulled.more), (vec![], false));
+    // An empty page is fine, an answer that has to say something is not.
+    house.fake.inject(empty, Some("configuration/get"), 1);
+    let validated = house.mews.validate(&house.account).await;
+    assert!(matches!(validated, Err(AdapterError::Unreadable { .. })));
 }
 
 #[tokio::test]

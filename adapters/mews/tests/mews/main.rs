@@ -6,6 +6,7 @@
 )]
 
 mod control;
+mod coverage;
 mod errors;
 mod house;
 mod pins;

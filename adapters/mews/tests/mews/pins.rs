@@ -151,6 +151,19 @@ async fn other_digits_times_and_doors_update_the_entry() {
 }
 
 #[tokio::test]
+async fn a_pin_is_text() {
+    let (house, mut wish) = guest().await;
+    for pin in ["0042#", "42#", "042", "*0042"] {
+        wish.pin = pin;
+        let wrote = put(&house, &wish.pins()).await.unwrap().wrote;
+        assert!(wrote, "{pin} is none of those before");
+        assert_eq!(only_pin(&house).value, pin);
+        let checked = store(&house).check(&house.account, &[wish.pins()]).await;
+        assert_eq!(checked, Ok(vec![PinCopy::Match]), "{pin}");
+    }
+}
+
+#[tokio::test]
 async fn a_bed_lets_its_guest_through_the_rooms_door() {
     let (house, wish) = guest().await;
     let bed = NewRoom::new("Bed").category(Some("Bed")).parent("102");

@@ -458,6 +458,83 @@ async fn one_bad_item_is_set_aside_and_the_page_goes_on() {
 }
 
 #[tokio::test]
+async fn members_of_the_old_version_and_online_check_in_are_not_believed() {
+    let house = House::open().await;
+    let room = house.fake.add_room(&house.enterprise, &NewRoom::new("101"));
+    let cursor = house.start_of_changes().await;
+    let item = json!({
+        "Id": "0f515589-99b4-423d-b83a-b237009f0509",
+        "Number": "52",
+        "State": "Confirmed",
+        "AssignedResourceId": room,
+        "AssignedSpaceId": null,
+        "StartUtc": "2026-11-24T09:00:00Z",
+        "EndUtc": "2026-11-25T08:00:00Z",
+        "ScheduledStartUtc": "2026-11-24T14:00:00Z",
+        "ScheduledEndUtc": "2026-11-26T10:00:00Z",
+        "ActualStartUtc": null,
+        "ActualEndUtc": null,
+        "Options": {
+            "OwnerCheckedIn": true,
+            "AllCompanionsCheckedIn": true,
+            "AnyCompanionCheckedIn": true,
+            "ConnectorCheckIn": true
+        },
+    });
+    house.fake.add_raw_reservation(&house.enterprise, item);
+    let read = house.changes(&cursor, 500).await.reservations;
+    assert_eq!(read.len(), 1);
+    assert_eq!(read[0].state, ReservationState::Confirmed);
+    assert_eq!(read[0].room, Some(id(&room)));
+    assert_eq!(read[0].starts_at, at("2026-11-24T14:00:00Z"));
+    assert_eq!(read[0].ends_at, at("2026-11-26T10:00:00Z"));
+    assert_eq!((read[0].actual_start, read[0].actual_end), (None, None));
+}
+
+#[tokio::test]
+async fn a_category_is_asked_for_once_an_hour() {
+    let house = House::open().await;
+    let spot = NewRoom::new("P1").category(Some("ParkingSpot"));
+    house.fake.add_room(&house.enterprise, &spot);
+    let stay = house.fake.book(&house.enterprise, &tonight());
+    let parked = house.fake.book(&house.enterprise, &tonight().room("P1"));
+    let ids = [id(&stay), id(&parked)];
+    let asked = || house.fake.calls_of("resourceCategories/getAll");
+    for (seconds, expected) in [(0, 1), (3600, 1), (1, 2)] {
+        house.wait(seconds);
+        let fetched = house.mews.fetch(&house.account, &ids).await.unwrap();
+        assert_eq!(fetched.reservations.len(), 1, "parking is no stay");
+        assert_eq!(asked(), expected);
+    }
+    // A new one is asked for at once.
+    let suite = NewRoom::new("S1").category(Some("Suite"));
+    house.fake.add_room(&house.enterprise, &suite);
+    let other = house.fake.book(&house.enterprise, &tonight().room("S1"));
+    house.fetch(&other).await;
+    assert_eq!(asked(), 3);
+}
+
+#[tokio::test]
+async fn as_many_as_were_named_are_all() {
+    let house = House::open().await;
+    let stays: Vec<VendorId> = (0..1000)
+        .map(|_| id(&house.fake.book(&house.enterprise, &tonight())))
+        .collect();
+    let fetched = house.mews.fetch(&house.account, &stays).await.unwrap();
+    assert_eq!(fetched.reservations.len(), 1000);
+    assert!(
+        fetched
+            .reservations
+            .iter()
+            .all(|it| it.guest_name.is_some())
+    );
+    // A full page may not be the last, but no more than a thousand were asked for.
+    for operation in [RESERVATIONS, "customers/getAll"] {
+        assert_eq!(house.fake.calls_of(operation), 1, "{operation}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_borne_and_what_is_not_known_is_said() {
     let house = House::open().await;
     let cursor = house.start_of_changes().await;
