@@ -44,6 +44,8 @@ enum Fault {
     WritesAgain,
     /// PINs are numbers.
     PinsAreNumbers,
+    /// Of many PINs none is stored when one is declined.
+    GivesUpAtDeclined,
     /// Without an identifier an entry is added, whatever is there.
     AddsWithoutReading,
     /// Entries of others go.
@@ -103,6 +105,7 @@ async fn each_fault_is_found_by_its_check_and_no_other() {
         (Fault::DemandsIds, "STAY-1"),
         (Fault::WritesAgain, "PIN-1"),
         (Fault::PinsAreNumbers, "PIN-2"),
+        (Fault::GivesUpAtDeclined, "PIN-2"),
         (Fault::AddsWithoutReading, "PIN-3"),
         (Fault::DeletesOthers, "PIN-4"),
         (Fault::ComparesNothing, "PIN-4"),
@@ -354,6 +357,21 @@ impl PinStore for Mutant {
             }
             _ => good.put(account, want).await,
         }
+    }
+
+    async fn put_all(
+        &self,
+        account: &Account,
+        want: &[StayPins],
+    ) -> Result<Vec<Result<Stored, AdapterError>>, AdapterError> {
+        let mut stored = Vec::new();
+        for want in want {
+            match self.put(account, want).await {
+                Err(error) if self.fault == Fault::GivesUpAtDeclined => return Err(error),
+                put => stored.push(put),
+            }
+        }
+        Ok(stored)
     }
 
     async fn check(

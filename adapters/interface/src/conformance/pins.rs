@@ -8,6 +8,7 @@ use super::model::Seen;
 use super::pull::{quiet, read_on};
 use super::run::{Answered, Checked, fail, must};
 use super::stage::{Can, Cannot, Fault, PinEntry, PinStage, Wire};
+use super::stay::another;
 use crate::{AdapterError, PinCopy, PinStore, StayPin, StayPins, VendorId};
 use chrono::Duration;
 
@@ -177,7 +178,59 @@ pub(super) async fn pin_2(scene: &PmsScene) -> Checked {
         "a PIN that was removed is not missing"
     );
     desk.put(&mut nothing).await?;
-    desk.put(&mut desk.wish("987654")).await.map(drop)
+    desk.put(&mut desk.wish("987654")).await?;
+    many(&desk).await
+}
+
+/// Many at once are told in their order, and what is declined for one is stored for the others.
+async fn many(desk: &Desk<'_>) -> Checked {
+    let scene = desk.scene;
+    let digits = ["1001", "1002", "1003", "1004"];
+    let mut wants = Vec::new();
+    for digits in digits {
+        let stay = scene.stage.book(&scene.booking(Some(&desk.room), 0, 2));
+        wants.push(scene.wish(&stay, &desk.room, digits));
+    }
+    if let Some(pin) = &mut wants[1].pin {
+        pin.room = another(&desk.room);
+    }
+    wants[2].pin = None;
+    for _ in 0..2 {
+        let stored = desk.store.put_all(&scene.account, &wants).await;
+        let stored = stored.answered("many PINs at once")?;
+        must!(
+            stored.len() == wants.len(),
+            "of {} wishes {} were answered",
+            wants.len(),
+            stored.len()
+        );
+        for (index, (want, stored)) in wants.iter().zip(&stored).enumerate() {
+            let held = desk.stage.holds(&want.reservation);
+            let held: Vec<_> = held
+                .iter()
+                .map(|entry| (&entry.id, &entry.digits))
+                .collect();
+            let is_right = match (stored, held.as_slice()) {
+                (Err(AdapterError::Declined { .. }), []) => index == 1,
+                (Ok(stored), []) => index == 2 && stored.id.is_none(),
+                (Ok(stored), [(id, digits)]) => {
+                    let right = index == 0 || index == 3;
+                    let told = stored.id.as_ref() == Some(id);
+                    right && told && digits.as_str() == ["1001", "1004"][index / 3]
+                }
+                _ => false,
+            };
+            must!(
+                is_right,
+                "of many PINs at once, number {index} became {stored:?} with {} entries",
+                held.len()
+            );
+        }
+        for (want, stored) in wants.iter_mut().zip(stored) {
+            want.known = stored.ok().and_then(|stored| stored.id);
+        }
+    }
+    Ok(())
 }
 
 /// An answer that was lost leaves one entry, and so does whoever else wrote under our mark.

@@ -71,11 +71,7 @@ async fn by_id(scene: &PmsScene, stay: &VendorId, other: &VendorId) -> Checked {
         "no identifiers took {} calls",
         calls() - before
     );
-    // Of the form all of the vendor's have.
-    let mut unknown = stay.as_str().to_owned();
-    let last = if unknown.ends_with('0') { "1" } else { "0" };
-    unknown.replace_range(unknown.len() - 1.., last);
-    let unknown: Vec<VendorId> = VendorId::new(unknown).into_iter().collect();
+    let unknown = vec![another(stay)];
     let read = fetch(scene, &unknown).await?;
     must!(read.is_empty(), "an unknown identifier fetched {read:?}");
     let mut all = unknown;
@@ -86,6 +82,15 @@ async fn by_id(scene: &PmsScene, stay: &VendorId, other: &VendorId) -> Checked {
         "of two stays and one unknown, {read:?} were fetched"
     );
     Ok(())
+}
+
+/// An identifier of the form all of the vendor's have, that none has.
+pub(super) fn another(id: &VendorId) -> VendorId {
+    let mut text = id.as_str().to_owned();
+    let last = if text.ends_with('0') { "1" } else { "0" };
+    let kept = text.char_indices().last().map_or(0, |(at, _)| at);
+    text.replace_range(kept.., last);
+    VendorId::new(text).unwrap_or_else(|| id.clone())
 }
 
 async fn fetch(scene: &PmsScene, ids: &[VendorId]) -> Checked<BTreeSet<VendorId>> {
