@@ -72,7 +72,7 @@ pub(crate) fn added(body: &Value) -> Result<Vec<Added>, Bad> {
     items(ADDED, values)
         .map(|item| {
             Ok(Added {
-                reservation: item.maybe_id("ServiceOrderId")?,
+                reservation: item.maybe_id("ServiceOrderId").ok().flatten(),
                 id: item.id("Id")?,
             })
         })

@@ -109,7 +109,10 @@ fn table() -> Vec<(&'static str, &'static str, Told)> {
             "resourceAccessTokens.add.response.json",
             "resource-access-token-added",
             Ok(json!({
-                "id": "72d4b117-1f84-44a3-1f84-8b2c0635ac60"
+                "added": [{
+                    "id": "72d4b117-1f84-44a3-1f84-8b2c0635ac60",
+                    "reservation": "35d4b117-4e60-44a3-9580-c582117eff98"
+                }]
             })),
         ),
         (

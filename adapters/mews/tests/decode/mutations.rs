@@ -312,11 +312,14 @@ fn added(rng: &mut StdRng) -> Came {
     let Ok(told) = read("resource-access-token-added", &payload) else {
         return Came::Refused;
     };
-    rules::sound(&told);
     let sent: Value = serde_json::from_slice(&payload).unwrap();
     let sent = array(&sent["ResourceAccessTokens"]);
-    assert_eq!(sent.len(), 1, "which of them was added?");
-    let id = told["id"].as_str().unwrap();
-    assert!(sent[0]["Id"].as_str().unwrap().eq_ignore_ascii_case(id));
+    let told = array(&told["added"]);
+    assert_eq!(sent.len(), told.len());
+    for (sent, told) in sent.iter().zip(told) {
+        rules::sound(told);
+        let id = told["id"].as_str().unwrap();
+        assert!(sent["Id"].as_str().unwrap().eq_ignore_ascii_case(id));
+    }
     Came::Read
 }
