@@ -798,11 +798,12 @@ async fn refused(tx: &mut Tx, env: &Env, row: &mut Integration) -> Result<(), Db
     }
     integration::save(tx, row).await?;
     let subject = row.id.to_string();
+    let name = env.apps.name(&row.app).to_owned();
     let problem = |key| NewProblem {
         key,
         subject_kind: SubjectKind::Integration,
         subject: &subject,
-        detail: env.apps.name(&row.app),
+        detail: &name,
         critical: true,
     };
     if client_is_suspect(tx, env, row, first.map_or(now, |first| *first)).await? {
