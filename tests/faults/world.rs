@@ -31,7 +31,6 @@ pub(crate) struct World {
     look: Db,
     url: String,
     keys: SecretString,
-    pub(crate) address: SocketAddr,
     folder: TempDir,
     _database: Option<Arc<TempDir>>,
     child: Option<Child>,
@@ -58,7 +57,6 @@ impl World {
         // The database is closed with it; a process of its own takes over.
         drop(portal);
         closed(&url).await;
-        let address = free_address();
         Self {
             house,
             clock,
@@ -66,7 +64,6 @@ impl World {
             look: Db::look(&url).expect("the database"),
             url,
             keys,
-            address,
             folder,
             _database: database,
             child: None,
@@ -106,7 +103,8 @@ impl World {
 
     /// Starts the process.
     pub(crate) fn start(&mut self) {
-        let child = self.spawn("serve", self.address, "");
+        // A new one each time: while the last process was dead, another may have taken its own.
+        let child = self.spawn("serve", free_address(), "");
         self.child = Some(child);
     }
 
