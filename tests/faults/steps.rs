@@ -151,7 +151,10 @@ async fn a_step_done_twice_or_failed_changes_nothing_in_the_end() {
                 .copied()
         };
         let turn: Vec<_> = cases.iter().enumerate().map(of_stage).collect();
-        happened += Box::pin(pass(&portal, &mut house, &turn)).await;
+        // A life in which nothing happens has been seen.
+        if turn.iter().any(Option::is_some) {
+            happened += Box::pin(pass(&portal, &mut house, &turn)).await;
+        }
     }
     println!(
         "steps: {happened} of {all} cases (one in {share}) done twice, failed before or failed \
