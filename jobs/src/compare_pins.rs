@@ -17,12 +17,10 @@ use crate::{effects, trigger, validate_integration};
 use chrono::{DateTime, Days, Duration, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use portal_domain::{
-    ActorKind, AppCategory, CredentialState, DeviceId, DevicePinStatus, DeviceRule, Drift,
-    EventKind, IntegrationId, IntegrationStatus, PinPushStatus, PropertyId, ReadBack, SubjectKind,
-    SyncState, ValidationTrigger,
+    ActorKind, AppCategory, CredentialState, DeviceId, DevicePinStatus, Drift, EventKind,
+    IntegrationId, IntegrationStatus, PropertyId, SubjectKind, SyncState, ValidationTrigger,
 };
 use portal_interface::{Account, AdapterError, Held, HeldCode, Locks, PinCopy, Pms, Trouble};
-use portal_store::device::Device;
 use portal_store::device_pin::DevicePin;
 use portal_store::event::{self, Actor, NewEvent};
 use portal_store::integration::Integration;
@@ -233,7 +231,7 @@ impl Round<'_> {
         device.compared_at = Some(now.into());
         device::put(&mut tx, &device).await?;
         tx.commit().await?;
-        let Some(key) = account::vendor_id(&device.external_id).filter(|_| can_be_read(&device))
+        let Some(key) = account::vendor_id(&device.external_id).filter(|_| device.reads_back())
         else {
             return Ok(Ended::More);
         };
@@ -498,14 +496,6 @@ impl Notes {
     }
 }
 
-/// Whether a lock can be read back at all.
-fn can_be_read(device: &Device) -> bool {
-    !device
-        .rules()
-        .iter()
-        .any(|rule| matches!(rule, DeviceRule::ReadBack(ReadBack::None)))
-}
-
 /// What reading back says about a row that is done. `None`: nothing.
 fn found_on_device(row: &DevicePin, is: Held, now: DateTime<Utc>) -> Option<Result<(), Drift>> {
     if row.lease_until.is_some_and(|until| *until > now) || row.done_generation < row.generation {
@@ -538,16 +528,7 @@ fn note_device_pin(row: &mut DevicePin, found: Result<(), Drift>, now: DateTime<
         row.code_matches = Some(false);
     }
     if repair {
-        row.status = if row.desired().is_some() {
-            DevicePinStatus::Waiting
-        } else {
-            DevicePinStatus::Removing
-        };
-        row.generation += 1;
-        row.wanted_since = now.into();
-        row.attempts = 0;
-        row.last_error = None;
-        row.next_attempt_at = Some(now.into());
+        row.want(now);
     }
     repair
 }
@@ -563,18 +544,7 @@ fn note_push(row: &mut PinPush, found: Result<(), Drift>, now: DateTime<Utc>) ->
     row.drift = Some(drift);
     row.drifted_at = Some(now.into());
     if repair {
-        row.status = if row.desired().is_some() {
-            PinPushStatus::Waiting
-        } else {
-            PinPushStatus::Removing
-        };
-        row.generation += 1;
-        row.wanted_since = now.into();
-        row.attempts = 0;
-        row.last_error = None;
-        row.error_said = None;
-        row.waiting_for = None;
-        row.next_attempt_at = Some(now.into());
+        row.want(now);
     }
     repair
 }

@@ -166,28 +166,21 @@ fn change(row: &mut DevicePin, wish: Option<(Window, DateTime<Utc>)>, now: DateT
         Some((window, due)) => {
             row.desired_from = Some(window.from.into());
             row.desired_until = Some(window.until.into());
-            row.status = S::Waiting;
+            row.want(now);
             row.next_attempt_at = Some(due.into());
         }
         None if gone => return false,
         None => {
+            let sent = row.was_ever_sent();
             row.desired_from = None;
             row.desired_until = None;
-            row.next_attempt_at = Some(now.into());
-            row.status = if row.was_ever_sent() {
-                S::Removing
-            } else {
-                S::Removed
-            };
+            row.want(now);
+            if !sent {
+                row.status = S::Removed;
+                row.done_generation = row.generation;
+                row.next_attempt_at = None;
+            }
         }
-    }
-    row.generation += 1;
-    row.wanted_since = now.into();
-    row.attempts = 0;
-    row.last_error = None;
-    if row.status == S::Removed {
-        row.done_generation = row.generation;
-        row.next_attempt_at = None;
     }
     true
 }
@@ -288,7 +281,6 @@ async fn desire_in_pms(
             if same {
                 return Ok(false);
             }
-            push.generation += 1;
             set(&mut push, &wish, now);
             pin_push::save(tx, &push).await?;
             Ok(wish.door_ready)
@@ -297,20 +289,14 @@ async fn desire_in_pms(
             if push.desired_room_id.is_none() {
                 return Ok(false);
             }
-            push.generation += 1;
-            push.wanted_since = now.into();
-            push.attempts = 0;
-            push.last_error = None;
-            push.error_said = None;
-            push.waiting_for = None;
             let sent = push.external_token_id.is_some()
                 || push.outcome_unknown
                 || push.done_generation > 0;
             push.desired_room_id = None;
             push.desired_from = None;
             push.desired_until = None;
+            push.want(now);
             if sent {
-                push.status = PinPushStatus::Removing;
                 // The lock first, then the PMS; but not for ever.
                 let gone = is_gone_from_locks(tx, property.id, push.pin_id).await?;
                 let due = if gone { now } else { now + REMOVAL_PATIENCE };
@@ -334,11 +320,7 @@ fn set(push: &mut PinPush, wish: &CopyWish, now: DateTime<Utc>) {
     push.desired_from = Some(wish.window.from.into());
     push.desired_until = Some(wish.window.until.into());
     push.common_doors = wish.common_doors;
-    push.status = PinPushStatus::Waiting;
-    push.wanted_since = now.into();
-    push.attempts = 0;
-    push.last_error = None;
-    push.error_said = None;
+    push.want(now);
     push.waiting_for = (!wish.door_ready).then_some(PinPushWait::Door);
     push.next_attempt_at = wish.door_ready.then_some(now.into());
 }
@@ -366,7 +348,8 @@ fn new_push(
         drifted_at: None,
         drift: None,
         compared_at: None,
-        generation: 1,
+        // Wanting it counts the first.
+        generation: 0,
         done_generation: 0,
         wanted_since: now.into(),
         lease: None,

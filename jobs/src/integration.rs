@@ -614,10 +614,12 @@ async fn accept(
     let before = row.status;
     row.account_key = Some(found.key.to_string());
     row.account_name = Some(found.name.clone());
-    row.refusals = 0;
+    let was_refused = std::mem::take(&mut row.refusals) > 0;
     row.last_validated_at = Some(now.into());
     row.next_validation_at = Some(env.about(Duration::minutes(15)).into());
-    mended(tx, row, now).await?;
+    if was_refused || before != IntegrationStatus::Connected {
+        mended(tx, row, now).await?;
+    }
     if before == IntegrationStatus::Connected {
         return Ok(());
     }

@@ -465,11 +465,7 @@ fn confirmed(row: &mut DevicePin, how: ConfirmationHow, now: DateTime<Utc>) {
 }
 
 fn accepted(device: &Device, row: &mut DevicePin, now: DateTime<Utc>) {
-    let reads_back = !device
-        .rules()
-        .iter()
-        .any(|rule| matches!(rule, DeviceRule::ReadBack(portal_domain::ReadBack::None)));
-    if !reads_back {
+    if !device.reads_back() {
         confirmed(row, ConfirmationHow::Accepted, now);
         return;
     }

@@ -46,13 +46,7 @@ pub async fn device_pin(
     let under_way = row.lease_until.is_some_and(|until| *until > now);
     let waits = row.done_generation < row.generation && is_put_off(row.next_attempt_at, now);
     match row.status {
-        DevicePinStatus::Blocked => {
-            row.status = DevicePinStatus::Waiting;
-            row.generation += 1;
-            row.wanted_since = now.into();
-            row.attempts = 0;
-            row.last_error = None;
-        }
+        DevicePinStatus::Blocked => row.want(now),
         DevicePinStatus::Waiting | DevicePinStatus::Removing if waits && row.attempts > 0 => {}
         _ => return Ok(Err(Refused::Nothing(row))),
     }
@@ -100,17 +94,7 @@ pub async fn pin_push(
         && is_put_off(row.next_attempt_at, now)
         && row.attempts > 0;
     match row.status {
-        PinPushStatus::Refused => {
-            row.status = match row.desired() {
-                Some(_) => PinPushStatus::Waiting,
-                None => PinPushStatus::Removing,
-            };
-            row.generation += 1;
-            row.wanted_since = now.into();
-            row.attempts = 0;
-            row.last_error = None;
-            row.error_said = None;
-        }
+        PinPushStatus::Refused => row.want(now),
         PinPushStatus::Waiting | PinPushStatus::Removing
             if is_due_later && row.waiting_for != Some(PinPushWait::Door) => {}
         _ => return Ok(Err(Refused::Nothing(row))),

@@ -6,7 +6,9 @@ use crate::schema::devices;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_domain::sql::Timestamp;
-use portal_domain::{DeviceConnectivity, DeviceId, DeviceRule, IntegrationId, PropertyId, SpaceId};
+use portal_domain::{
+    DeviceConnectivity, DeviceId, DeviceRule, IntegrationId, PropertyId, ReadBack, SpaceId,
+};
 
 /// A lock.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
@@ -49,6 +51,14 @@ impl Device {
             .into_iter()
             .filter_map(|rule| serde_json::from_value(rule).ok())
             .collect()
+    }
+
+    /// Whether what it holds can be read back at all.
+    pub fn reads_back(&self) -> bool {
+        !self
+            .rules()
+            .iter()
+            .any(|rule| matches!(rule, DeviceRule::ReadBack(ReadBack::None)))
     }
 }
 

@@ -119,6 +119,20 @@ impl DevicePin {
         })
     }
 
+    /// What it shall be is to be carried out anew, whatever was written before: due now, with no
+    /// tries yet. Set what it shall be first.
+    pub fn want(&mut self, now: DateTime<Utc>) {
+        self.status = match self.desired() {
+            Some(_) => DevicePinStatus::Waiting,
+            None => DevicePinStatus::Removing,
+        };
+        self.generation += 1;
+        self.wanted_since = now.into();
+        self.attempts = 0;
+        self.last_error = None;
+        self.next_attempt_at = Some(now.into());
+    }
+
     /// Whether anything may have been sent to the device.
     pub fn was_ever_sent(&self) -> bool {
         self.attempts > 0

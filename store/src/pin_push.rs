@@ -74,6 +74,22 @@ pub struct PinPush {
 }
 
 impl PinPush {
+    /// What it shall be is to be carried out anew, whatever was written before: due now, with no
+    /// tries yet. Set what it shall be first.
+    pub fn want(&mut self, now: DateTime<Utc>) {
+        self.status = match self.desired() {
+            Some(_) => PinPushStatus::Waiting,
+            None => PinPushStatus::Removing,
+        };
+        self.generation += 1;
+        self.wanted_since = now.into();
+        self.attempts = 0;
+        self.last_error = None;
+        self.error_said = None;
+        self.waiting_for = None;
+        self.next_attempt_at = Some(now.into());
+    }
+
     /// From when until when the PMS shall hold it; none: it shall forget it.
     pub fn desired(&self) -> Option<Window> {
         Some(Window {

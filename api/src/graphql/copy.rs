@@ -5,13 +5,14 @@ use super::device::Device;
 use super::property::{self, Property};
 use super::time::Instant;
 use super::user_error::payload;
-use super::{Reach, Result, load};
+use super::{Reach, Result};
 use async_graphql::{Context, Enum, ID, InputObject, Object};
 use portal_domain::{
-    DeviceConnectivity, DevicePinStatus, DeviceRule, Drift, IntegrationStatus, Permission,
-    PinPushStatus, ReadBack,
+    DeviceConnectivity, DevicePinStatus, Drift, EffectError, IntegrationStatus, Permission,
+    PinPushStatus,
 };
 use portal_jobs::compare_pins;
+use portal_store::Timestamp;
 use portal_store::device::Device as Row;
 use portal_store::device_pin::DevicePin;
 use portal_store::integration::Integration;
@@ -104,60 +105,51 @@ fn drifted(drift: Drift) -> Judged {
     (CopyVerdict::Drifted, Some(drift.as_str()))
 }
 
+/// One that is not carried out yet.
+fn waits(status: &'static str, error: Option<EffectError>) -> Judged {
+    let why = error.map_or(status, EffectError::as_str);
+    (CopyVerdict::Stale, Some(why))
+}
+
+/// One that is carried out. `unreadable`: why it cannot be read now or ever.
+fn done(unreadable: Option<&'static str>, verified_at: Option<Timestamp>) -> Judged {
+    match unreadable.or_else(|| verified_at.is_none().then_some("NOT_READ_YET")) {
+        Some(why) => (CopyVerdict::Unreadable, Some(why)),
+        None => (CopyVerdict::Match, None),
+    }
+}
+
 fn judge_device(row: &DevicePin, device: &Row) -> Judged {
-    use CopyVerdict as V;
-    let unreadable = device
-        .rules()
-        .iter()
-        .any(|rule| matches!(rule, DeviceRule::ReadBack(ReadBack::None)));
     if let Some(drift) = row.drift {
         return drifted(drift);
     }
     match row.status {
         DevicePinStatus::Set | DevicePinStatus::Removed if row.done_generation < row.generation => {
-            (V::Stale, None)
+            (CopyVerdict::Stale, None)
         }
         DevicePinStatus::Set | DevicePinStatus::Removed => {
-            if unreadable {
-                (V::Unreadable, Some("NO_READ_BACK"))
-            } else if device.connectivity == DeviceConnectivity::Offline {
-                (V::Unreadable, Some("OFFLINE"))
-            } else if row.verified_at.is_none() {
-                (V::Unreadable, Some("NOT_READ_YET"))
+            let offline = device.connectivity == DeviceConnectivity::Offline;
+            let unreadable = if device.reads_back() {
+                offline.then_some("OFFLINE")
             } else {
-                (V::Match, None)
-            }
+                Some("NO_READ_BACK")
+            };
+            done(unreadable, row.verified_at)
         }
-        waiting => {
-            let why = row
-                .last_error
-                .map_or(waiting.as_str(), |error| error.as_str());
-            (V::Stale, Some(why))
-        }
+        waiting => waits(waiting.as_str(), row.last_error),
     }
 }
 
 fn judge_push(row: &PinPush, link: Option<&Integration>) -> Judged {
-    use CopyVerdict as V;
     if let Some(drift) = row.drift {
         return drifted(drift);
     }
     match row.status {
         PinPushStatus::Stored | PinPushStatus::Removed if row.done_generation >= row.generation => {
-            if link.is_none_or(|link| link.status != IntegrationStatus::Connected) {
-                (V::Unreadable, Some("INTEGRATION"))
-            } else if row.verified_at.is_none() {
-                (V::Unreadable, Some("NOT_READ_YET"))
-            } else {
-                (V::Match, None)
-            }
+            let away = link.is_none_or(|link| link.status != IntegrationStatus::Connected);
+            done(away.then_some("INTEGRATION"), row.verified_at)
         }
-        waiting => {
-            let why = row
-                .last_error
-                .map_or(waiting.as_str(), |error| error.as_str());
-            (V::Stale, Some(why))
-        }
+        waiting => waits(waiting.as_str(), row.last_error),
     }
 }
 
@@ -206,9 +198,4 @@ impl CopyMutation {
             ..PinsComparePayload::default()
         }))
     }
-}
-
-/// The integration a copy in the PMS is stored through.
-pub(crate) async fn link_of(ctx: &Context<'_>, row: &PinPush) -> Result<Option<Integration>> {
-    load(ctx, (row.property_id, row.integration_id)).await
 }

@@ -1,6 +1,6 @@
 //! Keychains: doors, times and a PIN, and how far locks and PMS have got with it.
 
-use super::copy::{self, PinCopy};
+use super::copy::PinCopy;
 use super::device::Device;
 use super::id::Kind;
 use super::integration::Integration;
@@ -25,7 +25,7 @@ use portal_interface::ExposeSecret;
 use portal_jobs::deadlines;
 use portal_jobs::retry::{self, Refused};
 use portal_store::audit::{self, NewEntry};
-use portal_store::{device_pin, keychain, pin, pin_push, rate};
+use portal_store::{device_pin, integration, keychain, pin, pin_push, rate};
 
 /// The access made for one reservation: doors, times and a PIN.
 pub struct Keychain(pub(crate) keychain::Keychain);
@@ -46,8 +46,10 @@ impl Keychain {
             .collect();
         let push = load(ctx, (property, PushOf(self.0.reservation_id))).await?;
         if let Some(push) = push.filter(|push| push.pin_id == self.0.pin_id) {
-            let link = copy::link_of(ctx, &push).await?;
-            let app = link.as_ref().map_or("", |link| &link.app);
+            let link = load(ctx, (property, push.integration_id)).await?;
+            let app = link
+                .as_ref()
+                .map_or("", |link: &integration::Integration| &link.app);
             let name = ctx.env()?.apps.name(app);
             copies.push(PinCopy::in_pms(&push, link.as_ref(), name));
         }
