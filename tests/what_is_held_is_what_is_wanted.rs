@@ -42,6 +42,13 @@ impl Hotel<'_> {
             property { id } userErrors { code } } }";
         let answer = self.ask(query, json!({ "id": self.id })).await;
         assert_eq!(answer["pinsCompare"]["userErrors"], json!([]));
+        self.portal.settle().await;
+    }
+
+    /// After a time, everything is read back.
+    async fn compare_after(&self, time: Duration) {
+        self.portal.clock.advance(time);
+        self.compare().await;
     }
 
     async fn open_problems(&self) -> Vec<String> {
@@ -51,6 +58,16 @@ impl Hotel<'_> {
     }
 }
 
+/// A hotel with a guest whose PIN is on the lock of room 101 and in Mews, and that lock.
+async fn guest<'a>(portal: &'a Portal, name: &str) -> (Hotel<'a>, String) {
+    let hotel = portal.hotel(name).await.with_mews().await;
+    hotel.map("101", "Room 101").await;
+    let lock = hotel.install("Room 101", "Lock 101").await;
+    hotel.book("1", Some("101"));
+    portal.next_look().await;
+    (hotel, lock)
+}
+
 fn is(place: &str, verdict: &str, why: &str) -> (String, String, String) {
     (place.to_owned(), verdict.to_owned(), why.to_owned())
 }
@@ -58,11 +75,7 @@ fn is(place: &str, verdict: &str, why: &str) -> (String, String, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_changed_elsewhere_is_put_right() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Hotel Drift").await.with_mews().await;
-    hotel.map("101", "Room 101").await;
-    let lock = hotel.install("Room 101", "Lock 101").await;
-    hotel.book("1", Some("101"));
-    portal.next_look().await;
+    let (hotel, lock) = guest(&portal, "Hotel Drift").await;
     let pin = hotel.reveal("1").await;
     let right = [is("lock Lock 101", "MATCH", ""), is("Mews", "MATCH", "")];
     assert_eq!(hotel.copies().await, right);
@@ -76,9 +89,7 @@ async fn what_was_changed_elsewhere_is_put_right() {
     portal.locks.set_code(&lock, &other);
     let entry = portal.mews.pins("1").remove(0);
     portal.mews.edit_pin(&entry.id, "111111");
-    portal.clock.advance(Duration::minutes(1));
-    hotel.compare().await;
-    portal.settle().await;
+    hotel.compare_after(Duration::minutes(1)).await;
     assert_eq!(hotel.copies().await, right);
     assert_eq!(hotel.in_mews("1"), [pin.as_str()]);
     assert!(portal.locks.opens(&lock, &pin, ours.from));
@@ -89,9 +100,7 @@ async fn what_was_changed_elsewhere_is_put_right() {
     portal.later(Duration::hours(21)).await;
     assert!(portal.locks.drop_code(&lock, &ours.label));
     portal.mews.drop_pin(&portal.mews.pins("1")[0].id);
-    portal.clock.advance(Duration::minutes(1));
-    hotel.compare().await;
-    portal.settle().await;
+    hotel.compare_after(Duration::minutes(1)).await;
     assert_eq!(hotel.copies().await, right);
     assert_eq!(hotel.in_mews("1"), [pin.as_str()]);
     assert!(portal.locks.opens(&lock, &pin, ours.from));
@@ -100,9 +109,7 @@ async fn what_was_changed_elsewhere_is_put_right() {
     // And again within the hour: now it is for a person to find out who does that.
     assert!(portal.locks.drop_code(&lock, &ours.label));
     portal.mews.edit_pin(&portal.mews.pins("1")[0].id, "222222");
-    portal.clock.advance(Duration::hours(1));
-    hotel.compare().await;
-    portal.settle().await;
+    hotel.compare_after(Duration::hours(1)).await;
     assert_eq!(
         hotel.copies().await,
         [
@@ -114,12 +121,8 @@ async fn what_was_changed_elsewhere_is_put_right() {
     problems.sort_unstable();
     assert_eq!(problems, ["device_pin.drifts", "pin_push.drifts"]);
     // The next day it is written again, and the problems go.
-    portal.clock.advance(Duration::hours(21));
-    hotel.compare().await;
-    portal.settle().await;
-    portal.clock.advance(Duration::minutes(1));
-    hotel.compare().await;
-    portal.settle().await;
+    hotel.compare_after(Duration::hours(21)).await;
+    hotel.compare_after(Duration::minutes(1)).await;
     assert_eq!(hotel.copies().await, right);
     assert_eq!(hotel.open_problems().await, Vec::<String>::new());
 }
@@ -127,11 +130,7 @@ async fn what_was_changed_elsewhere_is_put_right() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_must_not_be_there_goes() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Hotel Back").await.with_mews().await;
-    hotel.map("101", "Room 101").await;
-    let lock = hotel.install("Room 101", "Lock 101").await;
-    hotel.book("1", Some("101"));
-    portal.next_look().await;
+    let (hotel, lock) = guest(&portal, "Hotel Back").await;
     let ours = portal.locks.codes(&lock).remove(0);
     let serial = portal.mews.pins("1").remove(0).serial;
     portal.mews.cancel("1", "RequestedByGuest");
@@ -142,9 +141,7 @@ async fn what_must_not_be_there_goes() {
     // An old copy of the lock's memory is played back; so is one of the PMS.
     portal.locks.set_code(&lock, &ours);
     portal.mews.add_pin("1", serial.as_deref(), "333333");
-    portal.clock.advance(Duration::minutes(1));
-    hotel.compare().await;
-    portal.settle().await;
+    hotel.compare_after(Duration::minutes(1)).await;
     assert!(portal.locks.codes(&lock).is_empty());
     assert!(hotel.in_mews("1").is_empty());
 
@@ -154,25 +151,17 @@ async fn what_must_not_be_there_goes() {
         ..ours
     };
     portal.locks.set_code(&lock, &stranger);
-    portal.clock.advance(Duration::minutes(1));
-    hotel.compare().await;
-    portal.settle().await;
+    hotel.compare_after(Duration::minutes(1)).await;
     assert_eq!(hotel.open_problems().await, ["device.unknown_code"]);
     portal.locks.drop_code(&lock, &stranger.label);
-    portal.clock.advance(Duration::minutes(1));
-    hotel.compare().await;
-    portal.settle().await;
+    hotel.compare_after(Duration::minutes(1)).await;
     assert_eq!(hotel.open_problems().await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_done_each_night() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Hotel Night").await.with_mews().await;
-    hotel.map("101", "Room 101").await;
-    let lock = hotel.install("Room 101", "Lock 101").await;
-    hotel.book("1", Some("101"));
-    portal.next_look().await;
+    let (hotel, lock) = guest(&portal, "Hotel Night").await;
     portal.later(Duration::minutes(10)).await;
     let seen = hotel.seen().await;
     for link in seen["integrations"]["nodes"].as_array().expect("a list") {
@@ -197,18 +186,13 @@ async fn it_is_done_each_night() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_read_says_so() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Hotel Silent").await.with_mews().await;
-    hotel.map("101", "Room 101").await;
-    let lock = hotel.install("Room 101", "Lock 101").await;
-    hotel.book("1", Some("101"));
-    portal.next_look().await;
+    let (hotel, lock) = guest(&portal, "Hotel Silent").await;
     portal.locks.set_online(&lock, false);
     portal.later(Duration::minutes(20)).await;
     portal.mews.revoke_tokens(&hotel.enterprise);
     portal.later(Duration::minutes(20)).await;
     portal.later(Duration::minutes(2)).await;
     hotel.compare().await;
-    portal.settle().await;
     assert_eq!(
         hotel.copies().await,
         [
