@@ -2,12 +2,28 @@
 
 use crate::{
     AccessIssueAt, AccessOnCheckOut, DeviceId, IntegrationStatus, KeychainDoorRole, Policy,
-    ReservationState, SpaceId, SyncState, Window, WithheldCode,
+    PropertyMode, ReservationState, RoomId, SpaceId, SyncState, Window, WithheldCode,
 };
 use chrono::{DateTime, Duration, Utc};
+use serde::{Deserialize, Serialize};
 
-/// All that a decision depends on.
-#[derive(Debug, Clone)]
+mod assume;
+mod explain;
+mod gate;
+
+pub use assume::{Assumption, Outlook, outlook};
+pub use explain::{
+    CopyProgress, DoorProgress, Explained, Fixer, Progress, Subject, Verdict, Words, explain,
+    progress,
+};
+pub use gate::{Gate, Outcome, judge};
+
+/// Version of the rules of this module. Stored with each decision, so that one made by older rules
+/// is known as such when it is explained later.
+pub const RULES: i32 = 1;
+
+/// All that a decision depends on. Stored with it, as JSON: no name of a guest, no digits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// State of the stay.
     pub state: ReservationState,
@@ -23,23 +39,31 @@ pub struct Facts {
     pub integration: IntegrationStatus,
     /// How far reading has come.
     pub sync: Option<SyncState>,
+    /// Whether the property gives access at all.
+    pub mode: PropertyMode,
     /// How the property gives access.
     pub policy: Policy,
     /// The assigned room and the rooms it is part of, nearest first. Empty: no room is assigned.
     pub rooms: Vec<RoomFacts>,
+    /// Common areas that a person linked to the spaces of these rooms.
+    pub links: Vec<LinkFacts>,
+    /// The keychain that is there, if it opens.
+    pub held: Option<Held>,
 }
 
 /// A room on the way from the assigned room upwards.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomFacts {
+    /// Which.
+    pub id: RoomId,
     /// Number or name.
     pub name: String,
     /// The space it is mapped to.
     pub space: Option<SpaceFacts>,
 }
 
-/// A space a room is mapped to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A space a room is mapped to, or a common area.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpaceFacts {
     /// Which.
     pub id: SpaceId,
@@ -47,6 +71,24 @@ pub struct SpaceFacts {
     pub name: String,
     /// The locks installed in it. One that is offline counts.
     pub devices: Vec<DeviceId>,
+}
+
+/// A common area that opens together with a main room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkFacts {
+    /// The main room it belongs to.
+    pub main: SpaceId,
+    /// The common area.
+    pub space: SpaceFacts,
+}
+
+/// What the keychain that is there promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Until when it opens.
+    pub until: DateTime<Utc>,
+    /// The scheduled end it was made for.
+    pub scheduled_until: DateTime<Utc>,
 }
 
 /// Which keychain should exist, or why none should.
@@ -116,7 +158,52 @@ impl Facts {
         {
             until = until.min(at);
         }
+        // Only a change in the PMS may shorten what a guest in the house holds, not one of the policy.
+        if self.in_house()
+            && let Some(held) = self.held
+            && held.scheduled_until == self.scheduled.until
+        {
+            until = until.max(held.until);
+        }
         Window { from, until }
+    }
+
+    /// The spaces the rooms are mapped to, the nearest first.
+    fn mapped(&self) -> impl Iterator<Item = &SpaceFacts> {
+        self.rooms.iter().filter_map(|room| room.space.as_ref())
+    }
+
+    /// The doors to open. The main one is the nearest space with a lock; every further one on the way
+    /// up opens too, as a guest with a bed must pass the door of the dorm; then what a person linked
+    /// to the main one. Several rooms may share a space. Empty: no lock is installed.
+    fn doors(&self) -> Vec<Door> {
+        let mut doors: Vec<Door> = Vec::new();
+        let has_lock = |space: &&SpaceFacts| !space.devices.is_empty();
+        for space in self.mapped().filter(has_lock) {
+            let role = match doors.is_empty() {
+                true => KeychainDoorRole::Main,
+                false => KeychainDoorRole::Parent,
+            };
+            if doors.iter().all(|door| door.space != space.id) {
+                doors.push(Door {
+                    space: space.id,
+                    role,
+                });
+            }
+        }
+        let Some(main) = doors.first().map(|door| door.space) else {
+            return doors;
+        };
+        let linked = self.links.iter().filter(|link| link.main == main);
+        for space in linked.map(|link| &link.space).filter(has_lock) {
+            if doors.iter().all(|door| door.space != space.id) {
+                doors.push(Door {
+                    space: space.id,
+                    role: KeychainDoorRole::Common,
+                });
+            }
+        }
+        doors
     }
 
     /// The next moment at which the clock alone changes the decision.
@@ -136,116 +223,21 @@ impl Facts {
 
 /// Decides which keychain should exist for a reservation, or why none should.
 ///
-/// Gates are tried from top to bottom; the first that fails names the reason.
+/// Gates are tried in their order; the first that withholds names the reason.
 pub fn decide(facts: &Facts, now: DateTime<Utc>) -> Decision {
-    use ReservationState as State;
-    use WithheldCode as Code;
-
-    let in_house = facts.in_house();
-    let window = facts.window();
-
-    match facts.state {
-        State::Canceled => return end(Code::Canceled),
-        State::NoShow => return end(Code::NoShow),
-        State::CheckedOut if facts.policy.on_check_out == AccessOnCheckOut::Revoke => {
-            return end(Code::CheckedOut);
-        }
-        _ => {}
-    }
-    if window.is_empty() || window.until <= now {
-        return end(Code::Departed);
-    }
-    if facts.revoked_by_staff {
-        return end(Code::RevokedByStaff);
-    }
-    match (facts.integration, facts.sync) {
-        (IntegrationStatus::Broken, _) => return keep(Code::IntegrationBroken),
-        (IntegrationStatus::Disconnected | IntegrationStatus::Pending, _) => {
-            return keep(Code::IntegrationDisconnected);
-        }
-        (IntegrationStatus::Connected, Some(SyncState::CatchingUp)) => {
-            return keep(Code::CatchingUp);
-        }
-        (IntegrationStatus::Connected, _) => {}
-    }
-    match facts.state {
-        State::Tentative => return end(Code::StateNotEligible),
-        State::Unknown => return keep(Code::StateNotEligible),
-        _ => {}
-    }
-    // From here on what is missing is missing by mistake more often than not: a guest in the house
-    // keeps the key.
-    let missing = |code, detail: Option<&str>| {
-        Decision::Withhold(Withhold {
-            code,
-            detail: detail.map(str::to_owned),
-            existing: if in_house {
-                Existing::Keep
-            } else {
-                Existing::End
-            },
-        })
-    };
-    let Some(assigned) = facts.rooms.first() else {
-        return missing(Code::RoomUnassigned, None);
-    };
-    let mapped: Vec<&SpaceFacts> = facts
-        .rooms
+    let withheld = Gate::DECIDING
         .iter()
-        .filter_map(|room| room.space.as_ref())
-        .collect();
-    let Some(nearest) = mapped.first() else {
-        return missing(Code::RoomNotMapped, Some(&assigned.name));
-    };
-    let doors = doors(&mapped);
-    if doors.is_empty() {
-        return missing(Code::NoDeviceInRoom, Some(&nearest.name));
+        .find_map(|&gate| match judge(facts, gate, now) {
+            Outcome::Withheld(why) => Some(why),
+            Outcome::Passed | Outcome::NotReached => None,
+        });
+    match withheld {
+        Some(why) => Decision::Withhold(why),
+        None => Decision::Grant(Access {
+            doors: facts.doors(),
+            window: facts.window(),
+        }),
     }
-    if window.from - facts.policy.horizon() > now && !in_house {
-        return end(Code::OutsideHorizon);
-    }
-    if facts.policy.issue_at == AccessIssueAt::CheckIn
-        && !in_house
-        && facts.state != State::CheckedOut
-    {
-        return end(Code::AwaitingCheckIn);
-    }
-    Decision::Grant(Access { doors, window })
-}
-
-fn end(code: WithheldCode) -> Decision {
-    Decision::Withhold(Withhold {
-        code,
-        detail: None,
-        existing: Existing::End,
-    })
-}
-
-fn keep(code: WithheldCode) -> Decision {
-    Decision::Withhold(Withhold {
-        code,
-        detail: None,
-        existing: Existing::Keep,
-    })
-}
-
-/// The main door is the nearest space with a lock; every further one on the way up opens too, as a
-/// guest with a bed must pass the door of the dorm. Several rooms may share a space.
-fn doors(mapped: &[&SpaceFacts]) -> Vec<Door> {
-    let mut doors: Vec<Door> = Vec::new();
-    for space in mapped.iter().filter(|space| !space.devices.is_empty()) {
-        if doors.iter().all(|door| door.space != space.id) {
-            doors.push(Door {
-                space: space.id,
-                role: if doors.is_empty() {
-                    KeychainDoorRole::Main
-                } else {
-                    KeychainDoorRole::Parent
-                },
-            });
-        }
-    }
-    doors
 }
 
 /// A keychain as it is, as far as a change of it is concerned.

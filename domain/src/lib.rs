@@ -32,13 +32,13 @@ pub use integration::{
     ValidationOutcome, ValidationTrigger,
 };
 pub use keychain::{KeychainDoorRole, KeychainProvisioning, KeychainStatus};
-pub use policy::{AccessIssueAt, AccessOnCheckOut, PinPushWhen, Policy};
+pub use policy::{AccessIssueAt, AccessOnCheckOut, PinPushWhen, Policy, PropertyMode};
 pub use reservation::{ReservationState, ReservationTransfer, WithheldCode};
 pub use role::{Permission, Role};
 pub use room::{RoomKind, SpaceKind};
 
 /// A half-open span of time: `from` included, `until` not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Window {
     /// First instant inside.
     pub from: chrono::DateTime<chrono::Utc>,

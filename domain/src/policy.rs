@@ -2,6 +2,7 @@
 
 use crate::code::codes;
 use chrono::Duration;
+use serde::{Deserialize, Serialize};
 
 codes! {
     /// When access is made.
@@ -33,8 +34,18 @@ codes! {
     }
 }
 
+codes! {
+    /// Whether a property gives access.
+    PropertyMode {
+        /// Everything syncs; no access is given yet. What was given before stays.
+        Setup = "SETUP",
+        /// Access is given.
+        Live = "LIVE",
+    }
+}
+
 /// How a property gives access. Lengths of time are in the unit their name gives.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     /// When access is made.
     pub issue_at: AccessIssueAt,

@@ -53,6 +53,8 @@ codes! {
         IntegrationDisconnected = "INTEGRATION_DISCONNECTED",
         /// Portal is reading what changed while the integration was away.
         CatchingUp = "CATCHING_UP",
+        /// The property is not live yet.
+        PropertyInSetup = "PROPERTY_IN_SETUP",
         /// The reservation is not confirmed yet.
         StateNotEligible = "STATE_NOT_ELIGIBLE",
         /// No room is assigned.

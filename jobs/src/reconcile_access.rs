@@ -5,12 +5,13 @@ use crate::job::{Code, Job, JobError, enqueue};
 use crate::{Env, ProgramDevices, PushPins};
 use chrono::{DateTime, Utc};
 use portal_domain::access::{
-    self, Access, Change, Current, Decision, Existing, Facts, RoomFacts, SpaceFacts, Withhold,
+    self, Access, Change, Current, Decision, Existing, Facts, Held, LinkFacts, RoomFacts,
+    SpaceFacts, Withhold,
 };
 use portal_domain::pin::{self, Lock, Wish};
 use portal_domain::{
     ActorKind, EventKind, KeychainDoorRole, KeychainId, PropertyId, ReservationId,
-    ReservationTransfer, SubjectKind, Window, WithheldCode,
+    ReservationTransfer, SpaceId, SubjectKind, Window, WithheldCode,
 };
 use portal_faults::step;
 use portal_store::event::{self, Actor, NewEvent};
@@ -18,7 +19,9 @@ use portal_store::keychain::{self, Keychain};
 use portal_store::problem::{self, NewProblem};
 use portal_store::property::{self, Property};
 use portal_store::reservation::{self, Reservation};
-use portal_store::{Conn, DbError, Tx, device, integration, room, space};
+use portal_store::{
+    Conn, DbError, QueryError, Tx, decision, device, integration, room, space, space_link,
+};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -73,6 +76,7 @@ impl ReconcileAccess {
             return Err(JobError::Retry(Code::Busy));
         }
         let events = std::mem::take(&mut work.events);
+        record(&mut tx, &property, &reservation, &facts, now).await?;
         reservation.decided_revision = reservation.revision;
         reservation.decided_at = Some(now.into());
         let granted = matches!(decision, Decision::Grant(_));
@@ -101,6 +105,40 @@ impl ReconcileAccess {
     }
 }
 
+/// Writes the decision down, unless the last one says the same.
+async fn record(
+    tx: &mut Tx,
+    property: &Property,
+    reservation: &Reservation,
+    facts: &Facts,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let json = serde_json::to_string(facts)
+        .map_err(|error| QueryError::SerializationError(Box::new(error)))?;
+    let last = decision::last(tx, property.id, reservation.id).await?;
+    let is = decision::Decision {
+        property_id: property.id,
+        reservation_id: reservation.id,
+        seq: last.as_ref().map_or(1, |last| last.seq + 1),
+        at: now.into(),
+        revision: reservation.revision,
+        policy_version: property.policy_version,
+        rules: access::RULES,
+        transfer: reservation.transfer,
+        code: reservation.withheld_code,
+        detail: reservation.withheld_detail.clone(),
+        facts: json,
+    };
+    let same = last.is_some_and(|last| {
+        let (seq, at) = (is.seq, is.at);
+        decision::Decision { seq, at, ..last } == is
+    });
+    if !same {
+        decision::insert(tx, &is).await?;
+    }
+    Ok(())
+}
+
 /// Everything the decision about a reservation depends on.
 pub(crate) async fn facts(
     conn: &mut Conn,
@@ -112,30 +150,11 @@ pub(crate) async fn facts(
         Some(room) => room::chain(conn, property.id, room).await?,
         None => Vec::new(),
     };
-    let ids: Vec<_> = chain.iter().map(|room| room.id).collect();
-    let mappings = room::mappings(conn, property.id, &ids).await?;
-    let spaces: Vec<_> = mappings.iter().map(|(_, space)| *space).collect();
-    let devices = device::in_spaces(conn, property.id, &spaces).await?;
-    let spaces = space::by_ids(conn, property.id, &spaces).await?;
-    let rooms = chain
-        .into_iter()
-        .map(|room| {
-            let mapped = mappings.iter().find(|(id, _)| *id == room.id);
-            let space = mapped.and_then(|(_, id)| spaces.iter().find(|space| space.id == *id));
-            RoomFacts {
-                name: room.name,
-                space: space.map(|space| SpaceFacts {
-                    id: space.id,
-                    name: space.name.clone(),
-                    devices: devices
-                        .iter()
-                        .filter(|device| device.space_id == Some(space.id))
-                        .map(|device| device.id)
-                        .collect(),
-                }),
-            }
-        })
-        .collect();
+    let (rooms, links) = places(conn, property.id, chain).await?;
+    let held = keychain::current(conn, property.id, &[reservation.id])
+        .await?
+        .pop()
+        .filter(|keychain| keychain.revoked_at.is_none());
     Ok(Facts {
         state: reservation.state,
         scheduled: Window {
@@ -152,9 +171,58 @@ pub(crate) async fn facts(
             .as_ref()
             .map_or(portal_domain::IntegrationStatus::Disconnected, |i| i.status),
         sync: integration.and_then(|i| i.sync_state),
+        mode: property.mode,
         policy: property.policy(),
         rooms,
+        links,
+        held: held.map(|keychain| Held {
+            until: *keychain.ends_at,
+            scheduled_until: *keychain.scheduled_until,
+        }),
     })
+}
+
+/// The way from a room upwards, with the spaces and their locks, and the common areas linked to them.
+pub(crate) async fn places(
+    conn: &mut Conn,
+    property: PropertyId,
+    chain: Vec<room::Room>,
+) -> Result<(Vec<RoomFacts>, Vec<LinkFacts>), DbError> {
+    let ids: Vec<_> = chain.iter().map(|room| room.id).collect();
+    let mappings = room::mappings(conn, property, &ids).await?;
+    let mut all: Vec<_> = mappings.iter().map(|(_, space)| *space).collect();
+    let links = space_link::of_mains(conn, property, &all).await?;
+    all.extend(links.iter().map(|(_, linked)| *linked));
+    let devices = device::in_spaces(conn, property, &all).await?;
+    let spaces = space::by_ids(conn, property, &all).await?;
+    let facts = |id: SpaceId| {
+        let space = spaces.iter().find(|space| space.id == id)?;
+        let here = devices.iter().filter(|device| device.space_id == Some(id));
+        Some(SpaceFacts {
+            id,
+            name: space.name.clone(),
+            devices: here.map(|device| device.id).collect(),
+        })
+    };
+    let rooms = chain
+        .into_iter()
+        .map(|room| {
+            let mapped = mappings.iter().find(|(id, _)| *id == room.id);
+            RoomFacts {
+                id: room.id,
+                name: room.name,
+                space: mapped.and_then(|(_, space)| facts(*space)),
+            }
+        })
+        .collect();
+    let links = links
+        .iter()
+        .filter_map(|&(main, linked)| {
+            let space = facts(linked)?;
+            Some(LinkFacts { main, space })
+        })
+        .collect();
+    Ok((rooms, links))
 }
 
 /// One decision being carried out.
@@ -287,6 +355,7 @@ impl Work<'_> {
         keychain.pin_id = pin;
         keychain.starts_at = access.window.from.into();
         keychain.ends_at = access.window.until.into();
+        keychain.scheduled_until = self.facts.scheduled.until.into();
         keychain.generation += 1;
         keychain.revoked_at = None;
         keychain.revoked_by = None;
@@ -307,6 +376,7 @@ impl Work<'_> {
             pin_id: pin,
             starts_at: access.window.from.into(),
             ends_at: access.window.until.into(),
+            scheduled_until: self.facts.scheduled.until.into(),
             generation: 1,
             revoked_at: None,
             revoked_by: None,

@@ -4,7 +4,7 @@ use crate::job::enqueue;
 use crate::{Env, ReconcileAccess};
 use portal_domain::{PropertyId, ReservationId, RoomId, SpaceId};
 use portal_store::reservation::{self, Concerned};
-use portal_store::{DbError, Tx, room};
+use portal_store::{Conn, DbError, Tx, room, space_link};
 
 /// These rooms were mapped, unmapped or given another parent.
 pub async fn rooms(
@@ -24,8 +24,29 @@ pub async fn space(
     property: PropertyId,
     space: SpaceId,
 ) -> Result<(), DbError> {
-    let mapped = room::mapped_to(tx, property, space).await?;
+    let mapped = rooms_behind(tx, property, space).await?;
     rooms(tx, env, property, &mapped).await
+}
+
+/// The rooms whose keychains open a space: those mapped to it, and those of the main rooms it is
+/// linked to.
+pub async fn rooms_behind(
+    conn: &mut Conn,
+    property: PropertyId,
+    space: SpaceId,
+) -> Result<Vec<RoomId>, DbError> {
+    let mut rooms = room::mapped_to(conn, property, space).await?;
+    for main in space_link::mains_of(conn, property, space).await? {
+        rooms.extend(room::mapped_to(conn, property, main).await?);
+    }
+    rooms.sort_unstable();
+    rooms.dedup();
+    Ok(rooms)
+}
+
+/// The policy or the mode of the property changed.
+pub async fn property(tx: &mut Tx, env: &Env, property: PropertyId) -> Result<(), DbError> {
+    concerned(tx, env, property, &Concerned::All).await
 }
 
 /// An integration came back, broke or was disconnected.

@@ -33,6 +33,8 @@ pub struct Keychain {
     pub starts_at: Timestamp,
     /// Until when.
     pub ends_at: Timestamp,
+    /// The scheduled end of the stay that its end was computed from.
+    pub scheduled_until: Timestamp,
     /// Counts changes of doors, times and PIN.
     pub generation: i32,
     /// When it was taken away.

@@ -11,6 +11,7 @@ mod conn;
 pub mod credential;
 pub mod cursor;
 pub mod deadline;
+pub mod decision;
 pub mod device;
 pub mod device_pin;
 pub mod due;
@@ -35,6 +36,7 @@ mod schema;
 mod seal;
 pub mod session;
 pub mod space;
+pub mod space_link;
 pub mod user;
 
 pub use bell::Bell;

@@ -2,13 +2,13 @@
 
 use crate::conn::{Conn, on};
 use crate::page::{Page, paged};
-use crate::schema::{organizations, properties};
+use crate::schema::{organizations, policy_versions, properties};
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_domain::sql::Timestamp;
 use portal_domain::{
-    AccessIssueAt, AccessOnCheckOut, OrganizationId, PinPushWhen, Policy, PropertyId,
+    AccessIssueAt, AccessOnCheckOut, OrganizationId, PinPushWhen, Policy, PropertyId, PropertyMode,
 };
 
 /// A company that owns properties.
@@ -43,6 +43,10 @@ pub struct Property {
     cooldown_days: i32,
     push_pins: bool,
     push_when: PinPushWhen,
+    /// Counts the changes of the policy.
+    pub policy_version: i32,
+    /// Whether it gives access.
+    pub mode: PropertyMode,
 }
 
 impl Property {
@@ -200,6 +204,93 @@ pub async fn by_name(
             .first(c)
             .await
             .optional()
+    })
+}
+
+/// A policy as it was before a change, and the change that ended it.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = policy_versions)]
+pub struct PolicyVersion {
+    /// Whose.
+    pub property_id: PropertyId,
+    /// Which version it was.
+    pub version: i32,
+    policy: String,
+    /// When it was replaced.
+    pub changed_at: Timestamp,
+    /// By whom.
+    pub changed_by: String,
+}
+
+impl PolicyVersion {
+    /// What it said. `None` when it was written by a version of Portal that knew other fields.
+    pub fn policy(&self) -> Option<Policy> {
+        serde_json::from_str(&self.policy).ok()
+    }
+}
+
+/// Replaces the policy, and keeps what it was. Hold the lock of the house.
+pub async fn set_policy(
+    conn: &mut Conn,
+    was: &Property,
+    policy: &Policy,
+    by: &str,
+    now: DateTime<Utc>,
+) -> QueryResult<usize> {
+    let json = serde_json::to_string(&was.policy())
+        .map_err(|error| diesel::result::Error::SerializationError(Box::new(error)))?;
+    let old = PolicyVersion {
+        property_id: was.id,
+        version: was.policy_version,
+        policy: json,
+        changed_at: now.into(),
+        changed_by: by.to_owned(),
+    };
+    on!(conn, c => diesel::insert_into(policy_versions::table).values(&old).execute(c).await)?;
+    on!(conn, c => {
+        diesel::update(properties::table.find(was.id))
+            .set((
+                properties::issue_at.eq(policy.issue_at),
+                properties::buffer_before.eq(policy.buffer_before),
+                properties::buffer_after.eq(policy.buffer_after),
+                properties::horizon_days.eq(policy.horizon_days),
+                properties::on_check_out.eq(policy.on_check_out),
+                properties::luggage_minutes.eq(policy.luggage_minutes),
+                properties::pin_length.eq(policy.pin_length),
+                properties::cooldown_days.eq(policy.cooldown_days),
+                properties::push_pins.eq(policy.push_pins),
+                properties::push_when.eq(policy.push_when),
+                properties::policy_version.eq(was.policy_version + 1),
+            ))
+            .execute(c)
+            .await
+    })
+}
+
+/// Past versions of the policy, the newest first.
+pub async fn policy_versions(
+    conn: &mut Conn,
+    id: PropertyId,
+    limit: i64,
+) -> QueryResult<Vec<PolicyVersion>> {
+    on!(conn, c => {
+        policy_versions::table
+            .filter(policy_versions::property_id.eq(id))
+            .order(policy_versions::version.desc())
+            .limit(limit)
+            .select(PolicyVersion::as_select())
+            .load(c)
+            .await
+    })
+}
+
+/// Puts a property into operation, or back into preparation.
+pub async fn set_mode(conn: &mut Conn, id: PropertyId, mode: PropertyMode) -> QueryResult<usize> {
+    on!(conn, c => {
+        diesel::update(properties::table.find(id))
+            .set(properties::mode.eq(mode))
+            .execute(c)
+            .await
     })
 }
 

@@ -320,6 +320,8 @@ pub async fn expected(
 /// Which reservations a trigger concerns.
 #[derive(Debug, Clone)]
 pub enum Concerned {
+    /// Every one of the house.
+    All,
     /// Every one of a link.
     Integration(IntegrationId),
     /// Those in one of these rooms.
@@ -340,6 +342,7 @@ pub async fn open_of(
             .order(reservations::id)
             .into_boxed();
         match concerned {
+            Concerned::All => query,
             Concerned::Integration(id) => query.filter(reservations::integration_id.eq(id)),
             Concerned::Rooms(ids) => query.filter(reservations::room_id.eq_any(ids)),
         }

@@ -33,6 +33,8 @@ diesel::table! {
         push_pins -> Bool,
         push_when -> Text,
         retention_days -> Integer,
+        policy_version -> Integer,
+        mode -> Text,
         event_seq -> BigInt,
         created_at -> Instant,
     }
@@ -357,6 +359,7 @@ diesel::table! {
         pin_id -> Id,
         starts_at -> Instant,
         ends_at -> Instant,
+        scheduled_until -> Instant,
         generation -> Integer,
         revoked_at -> Nullable<Instant>,
         revoked_by -> Nullable<Text>,
@@ -579,12 +582,74 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::{Integer, Text};
+    use portal_domain::sql::{Id, Instant};
+
+    policy_versions (property_id, version) {
+        property_id -> Id,
+        version -> Integer,
+        policy -> Text,
+        changed_at -> Instant,
+        changed_by -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::Nullable;
+    use portal_domain::sql::{Id, Instant};
+
+    space_links (main_space_id, linked_space_id) {
+        property_id -> Id,
+        main_space_id -> Id,
+        linked_space_id -> Id,
+        created_at -> Instant,
+        created_by -> Nullable<Id>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{Integer, Nullable, Text};
+    use portal_domain::sql::{Id, Instant};
+
+    decisions (reservation_id, seq) {
+        property_id -> Id,
+        reservation_id -> Id,
+        seq -> Integer,
+        at -> Instant,
+        revision -> Integer,
+        policy_version -> Integer,
+        rules -> Integer,
+        transfer -> Text,
+        code -> Nullable<Text>,
+        detail -> Nullable<Text>,
+        facts -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{Nullable, Text};
+    use portal_domain::sql::{Id, Instant};
+
+    plans (id) {
+        id -> Id,
+        property_id -> Id,
+        change -> Text,
+        operations -> Text,
+        created_at -> Instant,
+        created_by -> Text,
+        expires_at -> Instant,
+        applied_at -> Nullable<Instant>,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     api_keys,
     audit_entries,
     breakers,
     credentials,
     data_keys,
+    decisions,
     device_pins,
     devices,
     events,
@@ -598,6 +663,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     organizations,
     pin_pushes,
     pins,
+    plans,
+    policy_versions,
     problems,
     properties,
     rate_gates,
@@ -605,6 +672,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     room_mappings,
     rooms,
     sessions,
+    space_links,
     spaces,
     sync_cursors,
     users,

@@ -14,6 +14,7 @@ use super::{Reach, Result, id, load, property, read};
 use async_graphql::connection::Connection;
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use chrono::Duration;
+use portal_domain::access::Words;
 use portal_domain::{
     ActorKind, IntegrationStatus, Permission, PropertyId, ReservationId, ReservationState,
     ReservationTransfer, RoomId, WithheldCode,
@@ -232,48 +233,36 @@ impl Reservation {
 }
 
 /// The sentence staff read about a reason.
-fn sentence(
+pub(crate) fn sentence(
     code: WithheldCode,
     row: &reservation::Reservation,
     app: &str,
     horizon_days: i32,
 ) -> String {
-    use WithheldCode as Code;
+    let words = Words {
+        app,
+        read_at: None,
+        raw_state: &row.raw_state,
+        revision: row.revision,
+        blocked_by: row.blocked_by.as_deref(),
+        blocked_reason: row.blocked_reason.as_deref(),
+        no_pin: None,
+        has_pin: false,
+        time: &|at| at.to_rfc3339(),
+    };
     let detail = row.withheld_detail.as_deref().unwrap_or_default();
-    match code {
-        Code::Canceled => "The reservation was canceled.".to_owned(),
-        Code::NoShow => "The guest did not show up.".to_owned(),
-        Code::CheckedOut => "The guest has checked out.".to_owned(),
-        Code::Departed => "The stay is over.".to_owned(),
-        Code::RevokedByStaff => format!(
-            "{} took this access away: {}.",
-            row.blocked_by.as_deref().unwrap_or("Staff"),
-            row.blocked_reason.as_deref().unwrap_or("no reason given"),
-        ),
-        Code::IntegrationBroken => {
-            format!("The connection to {app} is broken. Paste a new token.")
-        }
-        Code::IntegrationDisconnected => format!("{app} is no longer connected."),
-        Code::CatchingUp => format!("Portal is reading what changed while {app} was away."),
-        Code::StateNotEligible => "The reservation is not confirmed yet.".to_owned(),
-        Code::RoomUnassigned => "No room is assigned.".to_owned(),
-        Code::RoomNotMapped => format!("Room {detail} is not mapped to a space."),
-        Code::NoDeviceInRoom => format!("No lock is installed in {detail}."),
-        Code::OutsideHorizon => format!("Access is made {horizon_days} days before arrival."),
-        Code::AwaitingCheckIn => "Access is made at check-in.".to_owned(),
-        Code::PinUnavailable => format!("No PIN suits all doors: {detail}."),
-    }
+    code.sentence(detail, horizon_days, &words)
 }
 
 /// Why there is no access.
 #[derive(SimpleObject)]
 pub struct Withheld {
     /// The reason, for code.
-    code: WithheldCode,
+    pub(crate) code: WithheldCode,
     /// The reason in one sentence for staff.
-    message: String,
+    pub(crate) message: String,
     /// Since when.
-    since: Option<Instant>,
+    pub(crate) since: Option<Instant>,
 }
 
 /// A revocation by staff, which holds until it is reinstated.

@@ -23,6 +23,7 @@ fn space(n: u128, devices: usize) -> Option<SpaceFacts> {
 
 fn room(name: &str, space: Option<SpaceFacts>) -> RoomFacts {
     RoomFacts {
+        id: RoomId(uuid::Uuid::from_u128(7)),
         name: name.to_owned(),
         space,
     }
@@ -41,8 +42,11 @@ fn stay() -> Facts {
         revoked_by_staff: false,
         integration: Status::Connected,
         sync: Some(SyncState::Current),
+        mode: PropertyMode::Live,
         policy: Policy::default(),
         rooms: vec![room("101", space(1, 1))],
+        links: Vec::new(),
+        held: None,
     }
 }
 

@@ -27,11 +27,24 @@ CREATE TABLE properties (
   push_pins boolean NOT NULL DEFAULT true,
   push_when text NOT NULL DEFAULT 'DOOR_ACCEPTED' CHECK (push_when IN ('DOOR_ACCEPTED', 'GRANTED')),
   retention_days integer NOT NULL DEFAULT 30,
+  -- Counts the changes of the columns above; what they were is in policy_versions.
+  policy_version integer NOT NULL DEFAULT 1,
+  mode text NOT NULL DEFAULT 'LIVE' CHECK (mode IN ('SETUP', 'LIVE')),
   -- The last number of the property's log. Raised in the transaction that writes the event, so
   -- that numbers grow in the order of commits.
   event_seq bigint NOT NULL DEFAULT 0,
   created_at timestamptz NOT NULL,
   UNIQUE (organization_id, id)
+);
+
+-- What a policy was before it was changed, as JSON, and who changed it.
+CREATE TABLE policy_versions (
+  property_id uuid NOT NULL REFERENCES properties (id),
+  version integer NOT NULL,
+  policy text NOT NULL,
+  changed_at timestamptz NOT NULL,
+  changed_by text NOT NULL,
+  PRIMARY KEY (property_id, version)
 );
 
 CREATE TABLE users (
@@ -234,6 +247,20 @@ CREATE TABLE spaces (
 );
 CREATE UNIQUE INDEX spaces_one_name ON spaces (property_id, name) WHERE archived_at IS NULL;
 
+-- Common areas that open together with a main room. Without a row nobody's keychain opens one.
+CREATE TABLE space_links (
+  property_id uuid NOT NULL,
+  main_space_id uuid NOT NULL,
+  linked_space_id uuid NOT NULL,
+  created_at timestamptz NOT NULL,
+  created_by uuid,
+  PRIMARY KEY (main_space_id, linked_space_id),
+  FOREIGN KEY (property_id, main_space_id) REFERENCES spaces (property_id, id),
+  FOREIGN KEY (property_id, linked_space_id) REFERENCES spaces (property_id, id),
+  CHECK (main_space_id <> linked_space_id)
+);
+CREATE INDEX space_links_by_linked ON space_links (property_id, linked_space_id);
+
 CREATE TABLE room_mappings (
   room_id uuid PRIMARY KEY,
   property_id uuid NOT NULL,
@@ -345,6 +372,8 @@ CREATE TABLE keychains (
   pin_id uuid NOT NULL,
   starts_at timestamptz NOT NULL,
   ends_at timestamptz NOT NULL,
+  -- The scheduled end of the stay that ends_at was computed from.
+  scheduled_until timestamptz NOT NULL,
   generation integer NOT NULL,
   revoked_at timestamptz,
   revoked_by text,
@@ -364,6 +393,38 @@ CREATE UNIQUE INDEX keychains_one_per_reservation ON keychains (reservation_id)
   WHERE superseded_by IS NULL;
 CREATE INDEX keychains_by_start ON keychains (property_id, starts_at, id);
 CREATE INDEX keychains_by_pin ON keychains (property_id, pin_id);
+
+-- What was decided about a reservation when the facts or the outcome changed: enough to explain it
+-- later. No name of a guest, no digits.
+CREATE TABLE decisions (
+  property_id uuid NOT NULL,
+  reservation_id uuid NOT NULL,
+  seq integer NOT NULL,
+  at timestamptz NOT NULL,
+  revision integer NOT NULL,
+  policy_version integer NOT NULL,
+  -- Version of the rules it was made by.
+  rules integer NOT NULL,
+  transfer text NOT NULL,
+  code text,
+  detail text,
+  facts text NOT NULL,
+  PRIMARY KEY (reservation_id, seq),
+  FOREIGN KEY (property_id, reservation_id) REFERENCES reservations (property_id, id)
+);
+
+-- What a change would do, listed for a person to look at before it is applied.
+CREATE TABLE plans (
+  id uuid PRIMARY KEY,
+  property_id uuid NOT NULL REFERENCES properties (id),
+  change text NOT NULL,
+  operations text NOT NULL,
+  created_at timestamptz NOT NULL,
+  created_by text NOT NULL,
+  expires_at timestamptz NOT NULL,
+  applied_at timestamptz,
+  UNIQUE (property_id, id)
+);
 
 CREATE TABLE keychain_doors (
   keychain_id uuid NOT NULL,

@@ -25,11 +25,24 @@ CREATE TABLE properties (
   push_pins BOOLEAN NOT NULL DEFAULT true,
   push_when TEXT NOT NULL DEFAULT 'DOOR_ACCEPTED' CHECK (push_when IN ('DOOR_ACCEPTED', 'GRANTED')),
   retention_days INTEGER NOT NULL DEFAULT 30,
+  -- Counts the changes of the columns above; what they were is in policy_versions.
+  policy_version INTEGER NOT NULL DEFAULT 1,
+  mode TEXT NOT NULL DEFAULT 'LIVE' CHECK (mode IN ('SETUP', 'LIVE')),
   -- The last number of the property's log. Raised in the transaction that writes the event, so
   -- that numbers grow in the order of commits.
   event_seq BIGINT NOT NULL DEFAULT 0,
   created_at BIGINT NOT NULL,
   UNIQUE (organization_id, id)
+);
+
+-- What a policy was before it was changed, as JSON, and who changed it.
+CREATE TABLE policy_versions (
+  property_id BLOB NOT NULL REFERENCES properties (id),
+  version INTEGER NOT NULL,
+  policy TEXT NOT NULL,
+  changed_at BIGINT NOT NULL,
+  changed_by TEXT NOT NULL,
+  PRIMARY KEY (property_id, version)
 );
 
 CREATE TABLE users (
@@ -232,6 +245,20 @@ CREATE TABLE spaces (
 );
 CREATE UNIQUE INDEX spaces_one_name ON spaces (property_id, name) WHERE archived_at IS NULL;
 
+-- Common areas that open together with a main room. Without a row nobody's keychain opens one.
+CREATE TABLE space_links (
+  property_id BLOB NOT NULL,
+  main_space_id BLOB NOT NULL,
+  linked_space_id BLOB NOT NULL,
+  created_at BIGINT NOT NULL,
+  created_by BLOB,
+  PRIMARY KEY (main_space_id, linked_space_id),
+  FOREIGN KEY (property_id, main_space_id) REFERENCES spaces (property_id, id),
+  FOREIGN KEY (property_id, linked_space_id) REFERENCES spaces (property_id, id),
+  CHECK (main_space_id <> linked_space_id)
+);
+CREATE INDEX space_links_by_linked ON space_links (property_id, linked_space_id);
+
 CREATE TABLE room_mappings (
   room_id BLOB PRIMARY KEY NOT NULL,
   property_id BLOB NOT NULL,
@@ -351,6 +378,8 @@ CREATE TABLE keychains (
   pin_id BLOB NOT NULL,
   starts_at BIGINT NOT NULL,
   ends_at BIGINT NOT NULL,
+  -- The scheduled end of the stay that ends_at was computed from.
+  scheduled_until BIGINT NOT NULL,
   generation INTEGER NOT NULL,
   revoked_at BIGINT,
   revoked_by TEXT,
@@ -370,6 +399,38 @@ CREATE UNIQUE INDEX keychains_one_per_reservation ON keychains (reservation_id)
   WHERE superseded_by IS NULL;
 CREATE INDEX keychains_by_start ON keychains (property_id, starts_at, id);
 CREATE INDEX keychains_by_pin ON keychains (property_id, pin_id);
+
+-- What was decided about a reservation when the facts or the outcome changed: enough to explain it
+-- later. No name of a guest, no digits.
+CREATE TABLE decisions (
+  property_id BLOB NOT NULL,
+  reservation_id BLOB NOT NULL,
+  seq INTEGER NOT NULL,
+  at BIGINT NOT NULL,
+  revision INTEGER NOT NULL,
+  policy_version INTEGER NOT NULL,
+  -- Version of the rules it was made by.
+  rules INTEGER NOT NULL,
+  transfer TEXT NOT NULL,
+  code TEXT,
+  detail TEXT,
+  facts TEXT NOT NULL,
+  PRIMARY KEY (reservation_id, seq),
+  FOREIGN KEY (property_id, reservation_id) REFERENCES reservations (property_id, id)
+);
+
+-- What a change would do, listed for a person to look at before it is applied.
+CREATE TABLE plans (
+  id BLOB PRIMARY KEY NOT NULL,
+  property_id BLOB NOT NULL REFERENCES properties (id),
+  change TEXT NOT NULL,
+  operations TEXT NOT NULL,
+  created_at BIGINT NOT NULL,
+  created_by TEXT NOT NULL,
+  expires_at BIGINT NOT NULL,
+  applied_at BIGINT,
+  UNIQUE (property_id, id)
+);
 
 CREATE TABLE keychain_doors (
   keychain_id BLOB NOT NULL,
