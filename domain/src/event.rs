@@ -117,12 +117,18 @@ codes! {
         PinPushStored = "PIN_PUSH_STORED",
         /// A PIN was replaced.
         PinRotated = "PIN_ROTATED",
+        /// A plan was applied.
+        PlanApplied = "PLAN_APPLIED",
+        /// The property gives access in another way.
+        PolicyChanged = "POLICY_CHANGED",
         /// A problem was put aside.
         ProblemDismissed = "PROBLEM_DISMISSED",
         /// A problem came up.
         ProblemRaised = "PROBLEM_RAISED",
         /// A problem went away.
         ProblemResolved = "PROBLEM_RESOLVED",
+        /// The property went live, or back into preparation.
+        PropertyModeChanged = "PROPERTY_MODE_CHANGED",
         /// A reservation changed in the PMS.
         ReservationChanged = "RESERVATION_CHANGED",
         /// A reservation ended.
@@ -139,5 +145,9 @@ codes! {
         RoomMapped = "ROOM_MAPPED",
         /// A mapping was taken away.
         RoomUnmapped = "ROOM_UNMAPPED",
+        /// A common area opens together with a main room.
+        SpaceLinked = "SPACE_LINKED",
+        /// It no longer does.
+        SpaceUnlinked = "SPACE_UNLINKED",
     }
 }

@@ -78,6 +78,8 @@ ids! {
     ReservationId,
     /// The access made for one reservation.
     KeychainId,
+    /// A list of what a change would do.
+    PlanId,
     /// A door code.
     PinId,
     /// A PIN on one device.

@@ -4,6 +4,7 @@
 //! [`pin::allocate`] chooses the digits.
 
 pub mod access;
+pub mod checklist;
 mod code;
 mod device;
 mod effect;
@@ -13,6 +14,7 @@ mod integration;
 mod keychain;
 pub mod mapping;
 pub mod pin;
+mod plan;
 mod policy;
 mod reservation;
 mod role;
@@ -32,6 +34,7 @@ pub use integration::{
     ValidationOutcome, ValidationTrigger,
 };
 pub use keychain::{KeychainDoorRole, KeychainProvisioning, KeychainStatus};
+pub use plan::PlanOperation;
 pub use policy::{AccessIssueAt, AccessOnCheckOut, PinPushWhen, Policy, PropertyMode};
 pub use reservation::{ReservationState, ReservationTransfer, WithheldCode};
 pub use role::{Permission, Role};

@@ -81,6 +81,61 @@ impl Policy {
     }
 }
 
+/// Bounds of the numbers of a policy, both included, by field.
+const POLICY_BOUNDS: [(&str, i32, i32); 6] = [
+    ("bufferBefore", 0, 1440),
+    ("bufferAfter", 0, 1440),
+    ("horizonDays", 1, 730),
+    ("luggageMinutes", 0, 1440),
+    ("pinLength", 4, 9),
+    ("cooldownDays", 0, 90),
+];
+
+impl Policy {
+    /// Every field by its name in the API, with its value as text.
+    fn fields(&self) -> [(&'static str, String); 10] {
+        [
+            ("issueAt", self.issue_at.to_string()),
+            ("bufferBefore", self.buffer_before.to_string()),
+            ("bufferAfter", self.buffer_after.to_string()),
+            ("horizonDays", self.horizon_days.to_string()),
+            ("onCheckOut", self.on_check_out.to_string()),
+            ("luggageMinutes", self.luggage_minutes.to_string()),
+            ("pinLength", self.pin_length.to_string()),
+            ("cooldownDays", self.cooldown_days.to_string()),
+            ("pushPins", self.push_pins.to_string()),
+            ("pushWhen", self.push_when.to_string()),
+        ]
+    }
+
+    /// The fields in which another policy differs: name, value here, value there.
+    pub fn differences(&self, other: &Self) -> Vec<(&'static str, String, String)> {
+        self.fields()
+            .into_iter()
+            .zip(other.fields())
+            .filter(|((_, here), (_, there))| here != there)
+            .map(|((name, here), (_, there))| (name, here, there))
+            .collect()
+    }
+
+    /// The first number out of its bounds: name, least, most.
+    pub fn out_of_bounds(&self) -> Option<(&'static str, i32, i32)> {
+        let numbers = [
+            self.buffer_before,
+            self.buffer_after,
+            self.horizon_days,
+            self.luggage_minutes,
+            self.pin_length,
+            self.cooldown_days,
+        ];
+        POLICY_BOUNDS
+            .into_iter()
+            .zip(numbers)
+            .find(|((_, least, most), number)| number < least || number > most)
+            .map(|(bounds, _)| bounds)
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {

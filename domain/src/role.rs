@@ -31,6 +31,8 @@ codes! {
         DevicesWrite = "DEVICES_WRITE",
         /// Follow the log, as far as the other permissions reach.
         EventsRead = "EVENTS_READ",
+        /// Put a property into live operation, or take it out.
+        GoLive = "GO_LIVE",
         /// Read the names of guests.
         GuestsRead = "GUESTS_READ",
         /// See which integrations there are and how they stand.
@@ -62,7 +64,7 @@ impl Role {
         use Permission as P;
         match self {
             Self::Owner => true,
-            Self::GeneralManager => !matches!(permission, P::AuditRead),
+            Self::GeneralManager => !matches!(permission, P::AuditRead | P::GoLive),
             Self::Team => matches!(
                 permission,
                 P::DevicesRead

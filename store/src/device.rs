@@ -128,6 +128,18 @@ pub async fn of_integration(
     })
 }
 
+/// Every installed device of a house.
+pub async fn installed(conn: &mut Conn, property: PropertyId) -> QueryResult<Vec<Device>> {
+    on!(conn, c => {
+        devices::table
+            .filter(devices::property_id.eq(property))
+            .filter(devices::space_id.is_not_null())
+            .select(Device::as_select())
+            .load(c)
+            .await
+    })
+}
+
 /// Installed devices of a link whose codes were not read back since, in the order of their ids.
 pub async fn to_compare(
     conn: &mut Conn,

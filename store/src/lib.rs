@@ -27,6 +27,7 @@ pub mod membership;
 pub mod page;
 pub mod pin;
 pub mod pin_push;
+pub mod plan;
 pub mod problem;
 pub mod property;
 pub mod rate;

@@ -253,6 +253,20 @@ pub async fn by_ids(
     })
 }
 
+/// How many critical problems ask for a person.
+pub async fn count_critical(conn: &mut Conn, property: PropertyId) -> QueryResult<i64> {
+    on!(conn, c => {
+        problems::table
+            .filter(problems::property_id.eq(property))
+            .filter(problems::critical.eq(true))
+            .filter(problems::resolved_at.is_null())
+            .filter(problems::dismissed_at.is_null())
+            .count()
+            .get_result(c)
+            .await
+    })
+}
+
 /// A page of a property's problems about these kinds of things, the oldest first: those that ask for
 /// a person, or those that went away or were put aside.
 pub async fn page(

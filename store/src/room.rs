@@ -188,6 +188,20 @@ pub async fn mappings(
     })
 }
 
+/// Every mapping of a house.
+pub async fn all_mappings(
+    conn: &mut Conn,
+    property: PropertyId,
+) -> QueryResult<Vec<(RoomId, SpaceId)>> {
+    on!(conn, c => {
+        room_mappings::table
+            .filter(room_mappings::property_id.eq(property))
+            .select((room_mappings::room_id, room_mappings::space_id))
+            .load(c)
+            .await
+    })
+}
+
 /// The rooms mapped to a space.
 pub async fn mapped_to(
     conn: &mut Conn,
@@ -210,7 +224,7 @@ pub async fn map(
     property: PropertyId,
     room: RoomId,
     space: SpaceId,
-    by: UserId,
+    by: Option<UserId>,
     now: DateTime<Utc>,
 ) -> QueryResult<usize> {
     on!(conn, c => {

@@ -1,23 +1,18 @@
 //! Devices: locks, and installing them in spaces.
 
+use super::change::{Consent, consent, make};
 use super::id::Kind;
 use super::integration::Integration;
 use super::property::Property;
-use super::room::{Consent, consent, end_in_house, in_house};
 use super::space::Space;
 use super::time::Instant;
 use super::user_error::payload;
 use super::viewer::Actor;
-use super::{Reach, Result, id, load, property};
+use super::{Reach, Result, id, load, property, read};
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
-use portal_domain::{
-    ActorKind, DeviceConnectivity, DeviceId, EventKind, Permission, PropertyId, SpaceId,
-    SubjectKind,
-};
-use portal_jobs::trigger;
-use portal_store::audit::{self, NewEntry};
-use portal_store::event::{self, NewEvent};
-use portal_store::{device, room, space};
+use portal_domain::{ActorKind, DeviceConnectivity, DeviceId, Permission, PropertyId, SpaceId};
+use portal_jobs::change::Change;
+use portal_store::{device, space};
 
 /// A lock.
 pub struct Device(pub(crate) device::Device);
@@ -240,11 +235,9 @@ impl DeviceMutation {
         else {
             return no_space();
         };
-        let (env, viewer) = (ctx.env()?, ctx.viewer()?);
-        let now = env.now();
-        let mut tx = env.db.begin_in(target.property).await?;
+        let mut tx = ctx.env()?.db.begin_in(target.property).await?;
         let found = device::lock(&mut tx, target.property, DeviceId(target.row)).await?;
-        let Some(mut row) = found else {
+        let Some(row) = found else {
             return refused(Code::DeviceNotFound, "device", "There is no such device.");
         };
         let Some(space) = space::by_id(&mut tx, target.property, space_id).await? else {
@@ -267,21 +260,15 @@ impl DeviceMutation {
             }
             None => {}
         }
-        let actor = viewer.actor();
-        row.space_id = Some(space_id);
-        row.installed_at = Some(now.into());
-        row.installed_by = Some(actor.name.clone());
-        device::put(&mut tx, &row).await?;
-        let entry =
-            NewEntry::new("deviceInstall", SubjectKind::Device, row.id).after("space", space_id);
-        audit::write(&mut tx, target.property, &actor, now, entry).await?;
-        let event = NewEvent::new(EventKind::DeviceInstalled, SubjectKind::Device, row.id)
-            .with("space", space_id);
-        event::publish(&mut tx, target.property, &actor, now, vec![event]).await?;
-        trigger::space(&mut tx, env, target.property, space_id).await?;
-        tx.commit().await?;
+        let change = Change::DeviceInstall {
+            device: row.id,
+            space: space_id,
+        };
+        make(ctx, tx, target.property, &change, None).await?;
+        let mut conn = read(ctx).await?;
+        let row = device::by_ids(&mut conn, target.property, &[row.id]).await?;
         Ok(Some(DeviceInstallPayload {
-            device: Some(Device(row)),
+            device: row.into_iter().next().map(Device),
             ..DeviceInstallPayload::default()
         }))
     }
@@ -305,55 +292,30 @@ impl DeviceMutation {
             return no_device();
         };
         ctx.require(Permission::DevicesWrite, target.property)?;
-        let (env, viewer) = (ctx.env()?, ctx.viewer()?);
-        let now = env.now();
-        let mut tx = env.db.begin_in(target.property).await?;
+        let mut tx = ctx.env()?.db.begin_in(target.property).await?;
         let found = device::lock(&mut tx, target.property, DeviceId(target.row)).await?;
-        let Some(mut row) = found else {
+        let Some(row) = found else {
             return no_device();
         };
-        let Some(space_id) = row.space_id else {
+        if row.space_id.is_none() {
             let message = format!("{} is not installed.", row.name);
             return refused(Code::NotInstalled, Some("device"), &message);
-        };
-        let rooms = room::mapped_to(&mut tx, target.property, space_id).await?;
-        // Another lock on the same door keeps it open for everyone.
-        let others = device::in_spaces(&mut tx, target.property, &[space_id]).await?;
-        let last_lock = others.len() == 1;
-        let guests = if last_lock {
-            in_house(&mut tx, target.property, &rooms).await?
-        } else {
-            0
-        };
-        match consent(guests, input.end_in_house_access, input.reason.as_deref()) {
+        }
+        let change = Change::DeviceRemove { device: row.id };
+        let guests = change.guests(&mut tx, target.property).await?.len();
+        let reason = input.reason.as_deref();
+        match consent(guests, input.end_in_house_access, reason) {
             Consent::Asked(message) => return refused(Code::InHouseGuests, None, &message),
             Consent::ReasonMissing => {
                 return refused(Code::ReasonMissing, Some("reason"), "Give a reason.");
             }
             Consent::Given => {}
         }
-        let actor = viewer.actor();
-        row.space_id = None;
-        row.installed_at = None;
-        row.installed_by = None;
-        device::put(&mut tx, &row).await?;
-        if last_lock {
-            let reason = input.reason.as_deref();
-            end_in_house(ctx, &mut tx, target.property, &rooms, reason).await?;
-        }
-        let mut entry =
-            NewEntry::new("deviceRemove", SubjectKind::Device, row.id).before("space", space_id);
-        if let Some(reason) = &input.reason {
-            entry = entry.because(reason);
-        }
-        audit::write(&mut tx, target.property, &actor, now, entry).await?;
-        let event = NewEvent::new(EventKind::DeviceRemoved, SubjectKind::Device, row.id)
-            .with("space", space_id);
-        event::publish(&mut tx, target.property, &actor, now, vec![event]).await?;
-        trigger::space(&mut tx, env, target.property, space_id).await?;
-        tx.commit().await?;
+        make(ctx, tx, target.property, &change, reason).await?;
+        let mut conn = read(ctx).await?;
+        let row = device::by_ids(&mut conn, target.property, &[row.id]).await?;
         Ok(Some(DeviceRemovePayload {
-            device: Some(Device(row)),
+            device: row.into_iter().next().map(Device),
             ..DeviceRemovePayload::default()
         }))
     }

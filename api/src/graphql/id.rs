@@ -41,10 +41,12 @@ pub(crate) enum Kind {
     Membership = 14,
     /// A job.
     Job = 15,
+    /// A plan.
+    Plan = 16,
 }
 
 impl Kind {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Organization,
         Self::Property,
         Self::App,
@@ -60,6 +62,7 @@ impl Kind {
         Self::Problem,
         Self::Membership,
         Self::Job,
+        Self::Plan,
     ];
 }
 

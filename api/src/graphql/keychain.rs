@@ -254,14 +254,7 @@ impl Pin {
 
     /// How it was chosen.
     async fn proof(&self) -> PinProof {
-        let proof = self.0.proof();
-        PinProof {
-            cooldown_days: proof.cooldown_days,
-            draws: proof.draws,
-            length: proof.length.into(),
-            rules: proof.rules,
-            taken: proof.taken,
-        }
+        self.0.proof().into()
     }
 
     /// When it was replaced.
@@ -283,6 +276,18 @@ pub struct PinProof {
     rules: Vec<String>,
     /// How many codes were taken by others.
     taken: u32,
+}
+
+impl From<portal_domain::pin::Proof> for PinProof {
+    fn from(proof: portal_domain::pin::Proof) -> Self {
+        Self {
+            cooldown_days: proof.cooldown_days,
+            draws: proof.draws,
+            length: proof.length.into(),
+            rules: proof.rules,
+            taken: proof.taken,
+        }
+    }
 }
 
 /// A PIN on one device.

@@ -3,7 +3,7 @@
 use async_graphql::dataloader::Loader;
 use portal_domain::{
     DeviceId, DevicePinId, IntegrationId, JobId, KeychainId, OrganizationId, PinId, PinPushId,
-    ProblemId, PropertyId, ReservationId, RoomId, SpaceId,
+    PlanId, ProblemId, PropertyId, ReservationId, RoomId, SpaceId,
 };
 use portal_store::credential::Credential;
 use portal_store::device::Device;
@@ -13,14 +13,15 @@ use portal_store::job::OwnedJob;
 use portal_store::keychain::{Keychain, KeychainDoor};
 use portal_store::pin::Pin;
 use portal_store::pin_push::PinPush;
+use portal_store::plan::Plan;
 use portal_store::problem::Problem;
 use portal_store::property::{Organization, Property};
 use portal_store::reservation::Reservation;
 use portal_store::room::Room;
 use portal_store::space::Space;
 use portal_store::{
-    Db, DbError, credential, device, device_pin, integration, job, keychain, pin, pin_push,
-    problem, property, reservation, room, space,
+    Db, DbError, credential, device, device_pin, integration, job, keychain, pin, pin_push, plan,
+    problem, property, reservation, room, space, space_link,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
@@ -52,6 +53,9 @@ pub(crate) struct PushOf(pub(crate) ReservationId);
 /// The devices installed in a space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct DevicesIn(pub(crate) SpaceId);
+/// The common areas linked to a space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct LinkedTo(pub(crate) SpaceId);
 /// The live credentials of an integration, each with the name of who saved it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct CredentialsOf(pub(crate) IntegrationId);
@@ -94,6 +98,7 @@ rows_by_id! {
     PinId => Pin, pin::by_ids;
     DevicePinId => DevicePin, device_pin::by_ids;
     PinPushId => PinPush, pin_push::by_ids;
+    PlanId => Plan, plan::by_ids;
     ProblemId => Problem, problem::by_ids;
     JobId => OwnedJob, job::of_property;
 }
@@ -133,12 +138,21 @@ fn all<K: Eq + Hash, V>(found: &mut HashMap<K, Vec<V>>, rows: impl Iterator<Item
     }
 }
 
+/// Of pairs only what the first leads to.
+fn second<K: Eq + Hash, A>(
+    found: &mut HashMap<K, Vec<SpaceId>>,
+    rows: impl Iterator<Item = (K, (A, SpaceId))>,
+) {
+    all(found, rows.map(|(key, (_, linked))| (key, linked)));
+}
+
 rows_of! {
     KeychainOf(ReservationId) => keychain::current, |row: &Keychain| Some(row.reservation_id), Keychain, one;
     PushOf(ReservationId) => pin_push::of_reservations, |row: &PinPush| Some(row.reservation_id), PinPush, one;
     DoorsOf(KeychainId) => keychain::doors, |row: &KeychainDoor| Some(row.keychain_id), Vec<KeychainDoor>, all;
     DevicePinsOf(PinId) => device_pin::of_pins, |row: &DevicePin| Some(row.pin_id), Vec<DevicePin>, all;
     DevicesIn(SpaceId) => device::in_spaces, |row: &Device| row.space_id, Vec<Device>, all;
+    LinkedTo(SpaceId) => space_link::of_mains, |row: &(SpaceId, SpaceId)| Some(row.0), Vec<SpaceId>, second;
     CredentialsOf(IntegrationId) => credential::of_integrations,
         |row: &(Credential, String)| Some(row.0.integration_id), Vec<(Credential, String)>, all;
 }

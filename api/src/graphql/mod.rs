@@ -9,6 +9,7 @@
 )]
 
 mod app;
+mod change;
 mod copy;
 mod device;
 mod event;
@@ -17,12 +18,17 @@ mod integration;
 mod job;
 mod keychain;
 mod loaders;
+mod mode;
 mod page;
+mod plan;
+mod policy;
 mod problem;
 mod property;
 mod reservation;
+mod revoke;
 mod room;
 mod space;
+mod space_link;
 mod time;
 mod user_error;
 mod viewer;
@@ -59,9 +65,14 @@ pub struct Mutation(
     integration::IntegrationMutation,
     room::RoomMutation,
     space::SpaceMutation,
+    space_link::SpaceLinkMutation,
+    policy::PolicyMutation,
+    mode::ModeMutation,
+    plan::PlanMutation,
     device::DeviceMutation,
     reservation::ReservationMutation,
     keychain::KeychainMutation,
+    revoke::RevokeMutation,
     copy::CopyMutation,
     job::JobMutation,
     problem::ProblemMutation,

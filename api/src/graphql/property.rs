@@ -5,7 +5,9 @@ use super::id::{Kind, RowId};
 use super::integration::Integration;
 use super::job::QuarantinedJob;
 use super::keychain::Keychain;
+use super::mode::ChecklistItem;
 use super::page::Paging;
+use super::policy::{AccessPolicy, PastPolicy};
 use super::problem::Problem;
 use super::reservation::{Reservation, ReservationFilter, ReservationTotals};
 use super::room::{MappingSuggestion, Room};
@@ -14,10 +16,10 @@ use super::time::TimeZone;
 use super::{Reach, Result, id, load, read};
 use crate::edge::ApiError;
 use async_graphql::connection::{Connection, EmptyFields};
-use async_graphql::{Context, ID, Object, SimpleObject};
+use async_graphql::{Context, ID, Object};
 use portal_domain::{
-    AccessIssueAt, AccessOnCheckOut, AppCategory, KeychainStatus, OrganizationId, Permission,
-    PinPushWhen, PropertyId, ReservationTransfer,
+    AppCategory, KeychainStatus, OrganizationId, Permission, PropertyId, PropertyMode,
+    ReservationTransfer,
 };
 use portal_store::{
     device, integration, job, keychain, problem, property, reservation, room, space,
@@ -183,6 +185,20 @@ impl Property {
         Ok(Some(asked.connection(rows, false, key, Keychain)))
     }
 
+    /// What has to be so before the property gives access, and whether it is. Each item says what to
+    /// do. Null where the caller may not manage the policy.
+    async fn live_checklist(&self, ctx: &Context<'_>) -> Result<Option<Vec<ChecklistItem>>> {
+        ctx.require(Permission::PolicyManage, self.0.id)?;
+        let mut conn = read(ctx).await?;
+        let list = portal_jobs::checklist::of(&mut conn, ctx.env()?, &self.0).await?;
+        Ok(Some(list.into_iter().map(Into::into).collect()))
+    }
+
+    /// Whether the property gives access.
+    async fn mode(&self) -> PropertyMode {
+        self.0.mode
+    }
+
     /// Name of the property.
     async fn name(&self) -> &str {
         &self.0.name
@@ -207,7 +223,16 @@ impl Property {
     /// How access is given here.
     async fn policy(&self, ctx: &Context<'_>) -> Result<Option<AccessPolicy>> {
         ctx.require(Permission::PolicyManage, self.0.id)?;
-        Ok(Some(self.0.policy().into()))
+        Ok(Some(AccessPolicy::new(
+            self.0.policy(),
+            self.0.policy_version,
+        )))
+    }
+
+    /// Past versions of the policy, the newest first, 100 at most.
+    async fn policy_history(&self, ctx: &Context<'_>) -> Result<Option<Vec<PastPolicy>>> {
+        ctx.require(Permission::PolicyManage, self.0.id)?;
+        PastPolicy::of(ctx, self.0.id).await.map(Some)
     }
 
     /// What a person should look at, oldest first.
@@ -401,48 +426,6 @@ impl Property {
     pub(crate) async fn of(ctx: &Context<'_>, id: PropertyId) -> Result<Property> {
         let found = load(ctx, id).await?;
         found.map(Property).ok_or_else(ApiError::internal)
-    }
-}
-
-/// How a property gives access.
-#[derive(SimpleObject)]
-pub struct AccessPolicy {
-    /// Minutes a keychain stays valid after the end of the stay.
-    buffer_after: i32,
-    /// Minutes it is valid before the start.
-    buffer_before: i32,
-    /// Days a past PIN is not given again, as far as there are enough others.
-    cooldown_days: i32,
-    /// Days before arrival from which access is made.
-    horizon_days: i32,
-    /// When access is made.
-    issue_at: AccessIssueAt,
-    /// Minutes the old room stays open after a move in mid-stay.
-    luggage_minutes: i32,
-    /// What check-out does.
-    on_check_out: AccessOnCheckOut,
-    /// Digits of a PIN, where the locks allow it.
-    pin_length: i32,
-    /// Whether PINs are stored in the property management system.
-    push_pins: bool,
-    /// When they are stored there.
-    push_when: PinPushWhen,
-}
-
-impl From<portal_domain::Policy> for AccessPolicy {
-    fn from(policy: portal_domain::Policy) -> Self {
-        Self {
-            buffer_after: policy.buffer_after,
-            buffer_before: policy.buffer_before,
-            cooldown_days: policy.cooldown_days,
-            horizon_days: policy.horizon_days,
-            issue_at: policy.issue_at,
-            luggage_minutes: policy.luggage_minutes,
-            on_check_out: policy.on_check_out,
-            pin_length: policy.pin_length,
-            push_pins: policy.push_pins,
-            push_when: policy.push_when,
-        }
     }
 }
 

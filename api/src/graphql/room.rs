@@ -1,5 +1,6 @@
 //! Rooms of the PMS, and mapping them to spaces.
 
+use super::change::{Consent, consent, make};
 use super::integration::Integration;
 use super::loaders::SpaceOf;
 use super::property::Property;
@@ -8,12 +9,10 @@ use super::user_error::payload;
 use super::{Reach, Result, id, load, property, read};
 use async_graphql::{Context, ID, InputObject, Object};
 use portal_domain::mapping::{self, Likeness};
-use portal_domain::{EventKind, Permission, PropertyId, RoomId, RoomKind, SpaceId, SubjectKind};
-use portal_jobs::{ROOM_GONE, trigger};
-use portal_store::audit::{self, NewEntry};
-use portal_store::event::{self, NewEvent};
+use portal_domain::{Permission, PropertyId, RoomId, RoomKind, SpaceId};
+use portal_jobs::change::Change;
 use portal_store::page::Page;
-use portal_store::{Conn, DbError, Tx, keychain, problem, reservation, room, space};
+use portal_store::{room, space};
 
 use super::id::Kind;
 use super::time::Instant;
@@ -245,9 +244,7 @@ impl RoomMutation {
             return no_space();
         };
         let (room_id, space_id) = (RoomId(target.row), SpaceId(space_id.row));
-        let (env, viewer) = (ctx.env()?, ctx.viewer()?);
-        let now = env.now();
-        let mut tx = env.db.begin_in(target.property).await?;
+        let mut tx = ctx.env()?.db.begin_in(target.property).await?;
         let Some(row) = room::by_id(&mut tx, target.property, room_id).await? else {
             return no_room();
         };
@@ -260,10 +257,9 @@ impl RoomMutation {
             let payload = RoomMapPayload::refused(Code::SpaceArchived, Some("space"), message);
             return Ok(Some(payload));
         }
-        let by = viewer.user()?;
-        if room::map(&mut tx, target.property, room_id, space_id, by, now).await? == 0 {
-            let mapped = room::mappings(&mut tx, target.property, &[room_id]).await?;
-            if mapped.iter().any(|(_, mapped)| *mapped == space_id) {
+        let mapped = room::mappings(&mut tx, target.property, &[room_id]).await?;
+        if let Some((_, mapped)) = mapped.first() {
+            if *mapped == space_id {
                 return Ok(Some(RoomMapPayload {
                     room: Some(Room(row)),
                     ..RoomMapPayload::default()
@@ -276,14 +272,11 @@ impl RoomMutation {
             let payload = RoomMapPayload::refused(Code::AlreadyMapped, Some("space"), message);
             return Ok(Some(payload));
         }
-        let actor = viewer.actor();
-        let entry = NewEntry::new("roomMap", SubjectKind::Room, room_id).after("space", space_id);
-        audit::write(&mut tx, target.property, &actor, now, entry).await?;
-        let event = NewEvent::new(EventKind::RoomMapped, SubjectKind::Room, room_id)
-            .with("space", space_id);
-        event::publish(&mut tx, target.property, &actor, now, vec![event]).await?;
-        trigger::rooms(&mut tx, env, target.property, &[room_id]).await?;
-        tx.commit().await?;
+        let change = Change::RoomMap {
+            room: room_id,
+            space: space_id,
+        };
+        make(ctx, tx, target.property, &change, None).await?;
         Ok(Some(RoomMapPayload {
             room: Some(Room(row)),
             ..RoomMapPayload::default()
@@ -311,21 +304,20 @@ impl RoomMutation {
         };
         ctx.require(Permission::SpacesWrite, target.property)?;
         let room_id = RoomId(target.row);
-        let (env, viewer) = (ctx.env()?, ctx.viewer()?);
-        let now = env.now();
-        let mut tx = env.db.begin_in(target.property).await?;
+        let mut tx = ctx.env()?.db.begin_in(target.property).await?;
         let Some(row) = room::by_id(&mut tx, target.property, room_id).await? else {
             return no_room();
         };
         let mapped = room::mappings(&mut tx, target.property, &[room_id]).await?;
-        let Some((_, space)) = mapped.first().copied() else {
+        if mapped.is_empty() {
             let message = format!("Room {} is not mapped.", row.name);
             let payload = RoomUnmapPayload::refused(Code::NotMapped, Some("room"), message);
             return Ok(Some(payload));
-        };
-        let guests = in_house(&mut tx, target.property, &[room_id]).await?;
-        let consent = consent(guests, input.end_in_house_access, input.reason.as_deref());
-        match consent {
+        }
+        let change = Change::RoomUnmap { room: room_id };
+        let guests = change.guests(&mut tx, target.property).await?.len();
+        let reason = input.reason.as_deref();
+        match consent(guests, input.end_in_house_access, reason) {
             Consent::Asked(message) => {
                 let payload = RoomUnmapPayload::refused(Code::InHouseGuests, None, message);
                 return Ok(Some(payload));
@@ -338,107 +330,10 @@ impl RoomMutation {
             }
             Consent::Given => {}
         }
-        room::unmap(&mut tx, target.property, room_id).await?;
-        let subject = room_id.to_string();
-        let gone = problem::resolve(&mut tx, target.property, ROOM_GONE, &subject, now).await?;
-        let reason = input.reason.as_deref();
-        end_in_house(ctx, &mut tx, target.property, &[room_id], reason).await?;
-        let actor = viewer.actor();
-        let mut entry =
-            NewEntry::new("roomUnmap", SubjectKind::Room, room_id).before("space", space);
-        if let Some(reason) = &input.reason {
-            entry = entry.because(reason);
-        }
-        audit::write(&mut tx, target.property, &actor, now, entry).await?;
-        let event =
-            NewEvent::new(EventKind::RoomUnmapped, SubjectKind::Room, room_id).with("space", space);
-        let events = std::iter::once(event).chain(gone).collect();
-        event::publish(&mut tx, target.property, &actor, now, events).await?;
-        trigger::rooms(&mut tx, env, target.property, &[room_id]).await?;
-        tx.commit().await?;
+        make(ctx, tx, target.property, &change, reason).await?;
         Ok(Some(RoomUnmapPayload {
             room: Some(Room(row)),
             ..RoomUnmapPayload::default()
         }))
     }
-}
-
-/// Whether a change that concerns guests in the house may go on.
-pub(crate) enum Consent {
-    /// Nobody is concerned, or the person has agreed and said why.
-    Given,
-    /// The person has to agree first.
-    Asked(String),
-    /// The person has agreed and not said why.
-    ReasonMissing,
-}
-
-/// Judges whether a change that concerns so many guests in the house may go on.
-pub(crate) fn consent(guests: usize, agreed: Option<bool>, reason: Option<&str>) -> Consent {
-    let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
-    match (guests, agreed, reason) {
-        (0, _, _) | (_, Some(true), Some(_)) => Consent::Given,
-        (_, Some(true), None) => Consent::ReasonMissing,
-        (n, _, _) => Consent::Asked(format!(
-            "{n} guests in the house use this. Confirm with a reason to go on."
-        )),
-    }
-}
-
-/// How many guests in the house have a keychain because of these rooms.
-pub(crate) async fn in_house(
-    conn: &mut Conn,
-    property: PropertyId,
-    rooms: &[RoomId],
-) -> Result<usize, DbError> {
-    Ok(keychains_in_house(conn, property, rooms).await?.len())
-}
-
-/// Ends the access of guests in the house, as a person agreed to with a reason. Portal by itself
-/// never does; the decision about each reservation follows.
-pub(crate) async fn end_in_house(
-    ctx: &Context<'_>,
-    tx: &mut Tx,
-    property: PropertyId,
-    rooms: &[RoomId],
-    reason: Option<&str>,
-) -> Result<()> {
-    let actor = ctx.viewer()?.actor();
-    let now = ctx.env()?.now();
-    for mut keychain in keychains_in_house(tx, property, rooms).await? {
-        keychain.revoked_at = Some(now.into());
-        keychain.revoked_by = Some(actor.name.clone());
-        keychain.revoked_by_kind = Some(actor.kind);
-        keychain.revoke_reason = reason.map(str::to_owned);
-        keychain.generation += 1;
-        keychain::save(tx, &keychain).await?;
-        let event = NewEvent::new(
-            EventKind::KeychainRevoked,
-            SubjectKind::Keychain,
-            keychain.id,
-        );
-        event::publish(tx, property, &actor, now, vec![event]).await?;
-    }
-    Ok(())
-}
-
-async fn keychains_in_house(
-    conn: &mut Conn,
-    property: PropertyId,
-    rooms: &[RoomId],
-) -> Result<Vec<keychain::Keychain>, DbError> {
-    let rooms = room::with_parts(conn, property, rooms).await?;
-    let concerned = reservation::Concerned::Rooms(rooms);
-    let open = reservation::open_of(conn, property, &concerned).await?;
-    let rows = reservation::by_ids(conn, property, &open).await?;
-    let guests: Vec<_> = rows
-        .iter()
-        .filter(|row| row.in_house())
-        .map(|row| row.id)
-        .collect();
-    let keychains = keychain::current(conn, property, &guests).await?;
-    Ok(keychains
-        .into_iter()
-        .filter(|keychain| keychain.revoked_at.is_none())
-        .collect())
 }

@@ -2,7 +2,7 @@
 
 use super::device::Device;
 use super::id::Kind;
-use super::loaders::DevicesIn;
+use super::loaders::{DevicesIn, LinkedTo};
 use super::page::Paging;
 use super::property::Property;
 use super::room::Room;
@@ -11,6 +11,7 @@ use super::user_error::payload;
 use super::{Reach, Result, id, load, property, read};
 use async_graphql::connection::Connection;
 use async_graphql::{Context, ID, InputObject, Object};
+use futures_util::future::try_join_all;
 use portal_domain::{Permission, PropertyId, SpaceId, SpaceKind, SubjectKind};
 use portal_store::audit::{self, NewEntry};
 use portal_store::{room, space};
@@ -80,6 +81,17 @@ impl Space {
     /// What it is for.
     async fn kind(&self) -> SpaceKind {
         self.0.kind
+    }
+
+    /// Common areas that open together with it. None means that nobody's keychain opens any.
+    async fn linked_spaces(&self, ctx: &Context<'_>) -> Result<Vec<Space>> {
+        let key = (self.0.property_id, LinkedTo(self.0.id));
+        let linked = load(ctx, key).await?.unwrap_or_default();
+        let spaces = linked.iter().map(|id| load(ctx, (self.0.property_id, *id)));
+        let mut spaces: Vec<space::Space> =
+            try_join_all(spaces).await?.into_iter().flatten().collect();
+        spaces.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+        Ok(spaces.into_iter().map(Space).collect())
     }
 
     /// Its name.

@@ -58,10 +58,15 @@ use super::integration::{
 };
 use super::job::JobRetryUserError;
 use super::keychain::{DevicePinRetryUserError, PinPushRetryUserError, PinRevealUserError};
+use super::mode::{PropertyEnterSetupUserError, PropertyGoLiveUserError};
+use super::plan::{PlanApplyUserError, PlanCreateUserError};
+use super::policy::PolicyUpdateUserError;
 use super::problem::ProblemDismissUserError;
 use super::reservation::ReservationRefreshUserError;
+use super::revoke::{KeychainReinstateUserError, KeychainRevokeUserError, PinRotateUserError};
 use super::room::{RoomMapUserError, RoomUnmapUserError};
 use super::space::SpaceCreateUserError;
+use super::space_link::{SpaceLinkUserError, SpaceUnlinkUserError};
 
 /// A problem with a mutation that the caller can put right. Each mutation has its own kind, with its
 /// own codes.
@@ -87,11 +92,21 @@ pub enum UserError {
     IntegrationReconnect(IntegrationReconnectUserError),
     IntegrationValidate(IntegrationValidateUserError),
     JobRetry(JobRetryUserError),
+    KeychainReinstate(KeychainReinstateUserError),
+    KeychainRevoke(KeychainRevokeUserError),
     PinPushRetry(PinPushRetryUserError),
     PinReveal(PinRevealUserError),
+    PinRotate(PinRotateUserError),
+    PlanApply(PlanApplyUserError),
+    PlanCreate(PlanCreateUserError),
+    PolicyUpdate(PolicyUpdateUserError),
     ProblemDismiss(ProblemDismissUserError),
+    PropertyEnterSetup(PropertyEnterSetupUserError),
+    PropertyGoLive(PropertyGoLiveUserError),
     ReservationRefresh(ReservationRefreshUserError),
     RoomMap(RoomMapUserError),
     RoomUnmap(RoomUnmapUserError),
     SpaceCreate(SpaceCreateUserError),
+    SpaceLink(SpaceLinkUserError),
+    SpaceUnlink(SpaceUnlinkUserError),
 }

@@ -6,6 +6,7 @@ use super::id::{self, Kind, Named};
 use super::integration::Integration;
 use super::job::QuarantinedJob;
 use super::keychain::{DevicePin, Keychain, Pin, PinPush};
+use super::plan::Plan;
 use super::problem::Problem;
 use super::property::{Organization, Property, own};
 use super::reservation::Reservation;
@@ -17,7 +18,8 @@ use crate::edge::ApiError;
 use async_graphql::{Context, ID, Interface, Object, SimpleObject};
 use portal_domain::{
     ActorKind, DeviceId, DevicePinId, IntegrationId, JobId, KeychainId, MembershipId,
-    OrganizationId, Permission, PinId, PinPushId, PropertyId, ReservationId, Role, RoomId, SpaceId,
+    OrganizationId, Permission, PinId, PinPushId, PlanId, PropertyId, ReservationId, Role, RoomId,
+    SpaceId,
 };
 
 /// Most identifiers one call may name.
@@ -147,6 +149,7 @@ pub enum Node {
     Organization(Organization),
     Pin(Pin),
     PinPush(PinPush),
+    Plan(Plan),
     Problem(Problem),
     Property(Property),
     QuarantinedJob(QuarantinedJob),
@@ -230,6 +233,10 @@ pub(crate) async fn node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         Kind::PinPush if may(Permission::KeychainsRead) => {
             let found = load(ctx, (property, PinPushId(row))).await?;
             found.map(PinPush).map(Node::PinPush)
+        }
+        Kind::Plan if may(Permission::PolicyManage) => {
+            let found = Plan::load(ctx, property, PlanId(row)).await?;
+            found.map(Node::Plan)
         }
         Kind::Problem if may(Permission::Problems) => {
             let found = load(ctx, (property, portal_domain::ProblemId(row))).await?;

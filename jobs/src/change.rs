@@ -1,0 +1,473 @@
+//! Changes people make that concern the keychains of many reservations: what is stored, logged and
+//! audited, and whom they concern. A mutation makes one at once; a plan tries one first.
+
+use crate::{Env, ROOM_GONE, trigger};
+use portal_domain::{
+    DeviceId, EventKind, IntegrationId, Policy, PropertyId, PropertyMode, ReservationId, RoomId,
+    SpaceId, SubjectKind, UserId,
+};
+use portal_store::audit::{self, NewEntry};
+use portal_store::event::{self, Actor, NewEvent};
+use portal_store::keychain::{self, Keychain};
+use portal_store::reservation::{self, Concerned};
+use portal_store::{Conn, DbError, Tx, device, integration, problem, property, room, space_link};
+use serde::{Deserialize, Serialize};
+
+/// A change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "camelCase")]
+pub enum Change {
+    /// A room is mapped to a space.
+    RoomMap {
+        /// The room.
+        room: RoomId,
+        /// The space.
+        space: SpaceId,
+    },
+    /// A mapping is taken away.
+    RoomUnmap {
+        /// The room.
+        room: RoomId,
+    },
+    /// A device is installed.
+    DeviceInstall {
+        /// The device.
+        device: DeviceId,
+        /// Where.
+        space: SpaceId,
+    },
+    /// A device is taken out of its space.
+    DeviceRemove {
+        /// The device.
+        device: DeviceId,
+    },
+    /// A common area opens together with a main room.
+    SpaceLink {
+        /// The main room.
+        main: SpaceId,
+        /// The common area.
+        linked: SpaceId,
+    },
+    /// It no longer does.
+    SpaceUnlink {
+        /// The main room.
+        main: SpaceId,
+        /// The common area.
+        linked: SpaceId,
+    },
+    /// The property gives access in another way.
+    PolicyUpdate {
+        /// The whole new policy.
+        policy: Policy,
+    },
+    /// The property goes live, or back into preparation.
+    SetMode {
+        /// The mode.
+        mode: PropertyMode,
+    },
+    /// An integration is disconnected. Only planned here: disconnecting erases a token.
+    IntegrationDisconnect {
+        /// The integration.
+        integration: IntegrationId,
+    },
+    /// A reservation gets another room. Only planned here: the PMS assigns rooms.
+    RoomAssign {
+        /// The reservation.
+        reservation: ReservationId,
+        /// The room.
+        room: RoomId,
+    },
+}
+
+/// Who makes a change, and why.
+#[derive(Debug, Clone)]
+pub struct By<'a> {
+    /// Who.
+    pub actor: &'a Actor,
+    /// The person, where it is one.
+    pub user: Option<UserId>,
+    /// Why.
+    pub reason: Option<&'a str>,
+}
+
+impl Change {
+    /// Whether Portal can make it, or only tell what it would do.
+    pub fn is_ours(&self) -> bool {
+        !matches!(
+            self,
+            Self::IntegrationDisconnect { .. } | Self::RoomAssign { .. }
+        )
+    }
+
+    /// Keychains of guests in the house that would lose a door by it.
+    pub async fn guests(
+        &self,
+        conn: &mut Conn,
+        property: PropertyId,
+    ) -> Result<Vec<Keychain>, DbError> {
+        let rooms = match self {
+            Self::RoomUnmap { room } => vec![*room],
+            Self::DeviceRemove { device } => {
+                let Some(space) = space_of(conn, property, *device).await? else {
+                    return Ok(Vec::new());
+                };
+                // Another lock on the same door keeps it open for everyone.
+                if device::in_spaces(conn, property, &[space]).await?.len() > 1 {
+                    return Ok(Vec::new());
+                }
+                trigger::rooms_behind(conn, property, space).await?
+            }
+            Self::SpaceUnlink { main, .. } => room::mapped_to(conn, property, *main).await?,
+            _ => return Ok(Vec::new()),
+        };
+        in_house(conn, property, &rooms).await
+    }
+
+    /// Stores, logs and audits it. Answers whom it concerns: the decision about each follows.
+    /// Guests in the house lose access only where `by` gives a reason; ask [`Self::guests`] before.
+    pub async fn make(
+        &self,
+        tx: &mut Tx,
+        env: &Env,
+        property: PropertyId,
+        by: &By<'_>,
+    ) -> Result<Vec<ReservationId>, DbError> {
+        let now = env.now();
+        let concerned = match self {
+            Self::RoomMap { room, space } => {
+                room::map(tx, property, *room, *space, by.user, now).await?;
+                by.write(
+                    tx,
+                    env,
+                    property,
+                    "roomMap",
+                    SubjectKind::Room,
+                    room.0,
+                    |entry| entry.after("space", space),
+                )
+                .await?;
+                let event = NewEvent::new(EventKind::RoomMapped, SubjectKind::Room, *room);
+                let events = vec![event.with("space", space)];
+                event::publish(tx, property, by.actor, now, events).await?;
+                of_rooms(tx, property, &[*room]).await?
+            }
+            Self::RoomUnmap { room } => {
+                let concerned = of_rooms(tx, property, &[*room]).await?;
+                self.end_in_house(tx, env, property, by).await?;
+                let was = room::mappings(tx, property, &[*room]).await?;
+                let space = was
+                    .first()
+                    .map_or_else(String::new, |(_, id)| id.to_string());
+                room::unmap(tx, property, *room).await?;
+                let subject = room.to_string();
+                let gone = problem::resolve(tx, property, ROOM_GONE, &subject, now).await?;
+                by.write(
+                    tx,
+                    env,
+                    property,
+                    "roomUnmap",
+                    SubjectKind::Room,
+                    room.0,
+                    |entry| entry.before("space", &space),
+                )
+                .await?;
+                let event = NewEvent::new(EventKind::RoomUnmapped, SubjectKind::Room, *room);
+                let event = event.with("space", &space);
+                let events = std::iter::once(event).chain(gone).collect();
+                event::publish(tx, property, by.actor, now, events).await?;
+                concerned
+            }
+            Self::DeviceInstall { device, space } => {
+                self.install(tx, env, property, *device, Some(*space), by)
+                    .await?;
+                of_space(tx, property, *space).await?
+            }
+            Self::DeviceRemove { device } => {
+                let Some(space) = space_of(tx, property, *device).await? else {
+                    return Ok(Vec::new());
+                };
+                let concerned = of_space(tx, property, space).await?;
+                self.end_in_house(tx, env, property, by).await?;
+                self.install(tx, env, property, *device, None, by).await?;
+                concerned
+            }
+            Self::SpaceLink { main, linked } => {
+                space_link::insert(tx, property, *main, *linked, by.user, now).await?;
+                self.link(tx, env, property, (*main, *linked), by).await?
+            }
+            Self::SpaceUnlink { main, linked } => {
+                space_link::delete(tx, property, *main, *linked).await?;
+                self.link(tx, env, property, (*main, *linked), by).await?
+            }
+            Self::PolicyUpdate { policy } => {
+                self.set_policy(tx, env, property, policy, by).await?;
+                all(tx, property).await?
+            }
+            Self::SetMode { mode } => {
+                property::set_mode(tx, property, *mode).await?;
+                let action = match mode {
+                    PropertyMode::Live => "propertyGoLive",
+                    PropertyMode::Setup => "propertyEnterSetup",
+                };
+                by.write(
+                    tx,
+                    env,
+                    property,
+                    action,
+                    SubjectKind::Property,
+                    property.0,
+                    |entry| entry.after("mode", mode),
+                )
+                .await?;
+                let event = NewEvent::new(
+                    EventKind::PropertyModeChanged,
+                    SubjectKind::Property,
+                    property,
+                );
+                let events = vec![event.with("mode", mode)];
+                event::publish(tx, property, by.actor, now, events).await?;
+                all(tx, property).await?
+            }
+            Self::IntegrationDisconnect { integration } => {
+                if let Some(mut row) = integration::lock(tx, property, *integration).await? {
+                    row.status = portal_domain::IntegrationStatus::Disconnected;
+                    integration::save(tx, &row).await?;
+                }
+                let concerned = Concerned::Integration(*integration);
+                reservation::open_of(tx, property, &concerned).await?
+            }
+            Self::RoomAssign { reservation, room } => {
+                if let Some(mut row) = reservation::lock(tx, property, *reservation).await? {
+                    row.room_id = Some(*room);
+                    row.revision += 1;
+                    reservation::save(tx, &row).await?;
+                }
+                vec![*reservation]
+            }
+        };
+        Ok(concerned)
+    }
+
+    async fn install(
+        &self,
+        tx: &mut Tx,
+        env: &Env,
+        property: PropertyId,
+        id: DeviceId,
+        to: Option<SpaceId>,
+        by: &By<'_>,
+    ) -> Result<(), DbError> {
+        let now = env.now();
+        let Some(mut row) = device::lock(tx, property, id).await? else {
+            return Ok(());
+        };
+        let from = row.space_id;
+        row.space_id = to;
+        row.installed_at = to.map(|_| now.into());
+        row.installed_by = to.map(|_| by.actor.name.clone());
+        device::put(tx, &row).await?;
+        let (action, kind) = match to {
+            Some(_) => ("deviceInstall", EventKind::DeviceInstalled),
+            None => ("deviceRemove", EventKind::DeviceRemoved),
+        };
+        by.write(
+            tx,
+            env,
+            property,
+            action,
+            SubjectKind::Device,
+            id.0,
+            |entry| match (from, to) {
+                (_, Some(to)) => entry.after("space", to),
+                (Some(from), None) => entry.before("space", from),
+                (None, None) => entry,
+            },
+        )
+        .await?;
+        let mut event = NewEvent::new(kind, SubjectKind::Device, id);
+        if let Some(space) = to.or(from) {
+            event = event.with("space", space);
+        }
+        event::publish(tx, property, by.actor, now, vec![event]).await?;
+        Ok(())
+    }
+
+    async fn link(
+        &self,
+        tx: &mut Tx,
+        env: &Env,
+        property: PropertyId,
+        (main, linked): (SpaceId, SpaceId),
+        by: &By<'_>,
+    ) -> Result<Vec<ReservationId>, DbError> {
+        let (action, kind) = match self {
+            Self::SpaceLink { .. } => ("spaceLink", EventKind::SpaceLinked),
+            _ => ("spaceUnlink", EventKind::SpaceUnlinked),
+        };
+        by.write(
+            tx,
+            env,
+            property,
+            action,
+            SubjectKind::Space,
+            main.0,
+            |entry| match kind {
+                EventKind::SpaceLinked => entry.after("linkedSpace", linked),
+                _ => entry.before("linkedSpace", linked),
+            },
+        )
+        .await?;
+        let event = NewEvent::new(kind, SubjectKind::Space, main).with("linkedSpace", linked);
+        event::publish(tx, property, by.actor, env.now(), vec![event]).await?;
+        let rooms = room::mapped_to(tx, property, main).await?;
+        of_rooms(tx, property, &rooms).await
+    }
+
+    async fn set_policy(
+        &self,
+        tx: &mut Tx,
+        env: &Env,
+        property: PropertyId,
+        policy: &Policy,
+        by: &By<'_>,
+    ) -> Result<(), DbError> {
+        let Some(was) = property::by_id(tx, property).await? else {
+            return Ok(());
+        };
+        let now = env.now();
+        property::set_policy(tx, &was, policy, &by.actor.name, now).await?;
+        let version = was.policy_version + 1;
+        let differences = was.policy().differences(policy);
+        by.write(
+            tx,
+            env,
+            property,
+            "policyUpdate",
+            SubjectKind::Property,
+            property.0,
+            |entry| {
+                let entry = entry.after("version", version);
+                differences
+                    .iter()
+                    .fold(entry, |entry, (field, before, after)| {
+                        entry.before(field, before).after(field, after)
+                    })
+            },
+        )
+        .await?;
+        let event = NewEvent::new(EventKind::PolicyChanged, SubjectKind::Property, property);
+        let events = vec![event.with("version", version)];
+        event::publish(tx, property, by.actor, now, events).await?;
+        Ok(())
+    }
+
+    /// Ends the access of guests in the house whose main door goes, as a person agreed to with a
+    /// reason. Portal by itself never does. A common area is one door among others: the decision
+    /// takes it off.
+    async fn end_in_house(
+        &self,
+        tx: &mut Tx,
+        env: &Env,
+        property: PropertyId,
+        by: &By<'_>,
+    ) -> Result<(), DbError> {
+        let gone = match self {
+            Self::DeviceRemove { device } => space_of(tx, property, *device).await?,
+            _ => None,
+        };
+        let now = env.now();
+        for mut keychain in self.guests(tx, property).await? {
+            if gone.is_some_and(|space| space != keychain.main_space_id) {
+                continue;
+            }
+            keychain.revoked_at = Some(now.into());
+            keychain.revoked_by = Some(by.actor.name.clone());
+            keychain.revoked_by_kind = Some(by.actor.kind);
+            keychain.revoke_reason = by.reason.map(str::to_owned);
+            keychain.generation += 1;
+            keychain::save(tx, &keychain).await?;
+            let event = NewEvent::new(
+                EventKind::KeychainRevoked,
+                SubjectKind::Keychain,
+                keychain.id,
+            );
+            event::publish(tx, property, by.actor, now, vec![event]).await?;
+        }
+        Ok(())
+    }
+}
+
+impl By<'_> {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what happened, to what, and its values"
+    )]
+    async fn write(
+        &self,
+        tx: &mut Tx,
+        env: &Env,
+        property: PropertyId,
+        action: &'static str,
+        kind: SubjectKind,
+        subject: uuid::Uuid,
+        values: impl FnOnce(NewEntry) -> NewEntry,
+    ) -> Result<(), DbError> {
+        let mut entry = values(NewEntry::new(action, kind, subject));
+        if let Some(reason) = self.reason {
+            entry = entry.because(reason);
+        }
+        audit::write(tx, property, self.actor, env.now(), entry).await?;
+        Ok(())
+    }
+}
+
+async fn space_of(
+    conn: &mut Conn,
+    property: PropertyId,
+    device: DeviceId,
+) -> Result<Option<SpaceId>, DbError> {
+    let found = device::by_ids(conn, property, &[device]).await?.pop();
+    Ok(found.and_then(|device| device.space_id))
+}
+
+async fn all(conn: &mut Conn, property: PropertyId) -> Result<Vec<ReservationId>, DbError> {
+    Ok(reservation::open_of(conn, property, &Concerned::All).await?)
+}
+
+async fn of_rooms(
+    conn: &mut Conn,
+    property: PropertyId,
+    rooms: &[RoomId],
+) -> Result<Vec<ReservationId>, DbError> {
+    let rooms = room::with_parts(conn, property, rooms).await?;
+    Ok(reservation::open_of(conn, property, &Concerned::Rooms(rooms)).await?)
+}
+
+async fn of_space(
+    conn: &mut Conn,
+    property: PropertyId,
+    space: SpaceId,
+) -> Result<Vec<ReservationId>, DbError> {
+    let rooms = trigger::rooms_behind(conn, property, space).await?;
+    of_rooms(conn, property, &rooms).await
+}
+
+/// The keychains guests in the house have because of these rooms.
+async fn in_house(
+    conn: &mut Conn,
+    property: PropertyId,
+    rooms: &[RoomId],
+) -> Result<Vec<Keychain>, DbError> {
+    let open = of_rooms(conn, property, rooms).await?;
+    let rows = reservation::by_ids(conn, property, &open).await?;
+    let guests: Vec<_> = rows
+        .iter()
+        .filter(|row| row.in_house())
+        .map(|row| row.id)
+        .collect();
+    let keychains = keychain::current(conn, property, &guests).await?;
+    Ok(keychains
+        .into_iter()
+        .filter(|keychain| keychain.revoked_at.is_none())
+        .collect())
+}

@@ -1,0 +1,93 @@
+//! Gathers what a decision depends on.
+
+use portal_domain::access::{Facts, Held, LinkFacts, RoomFacts, SpaceFacts};
+use portal_domain::{IntegrationStatus, PropertyId, SpaceId, Window};
+use portal_store::property::Property;
+use portal_store::reservation::Reservation;
+use portal_store::{Conn, DbError, device, integration, keychain, room, space, space_link};
+
+/// Everything the decision about a reservation depends on.
+pub(crate) async fn facts(
+    conn: &mut Conn,
+    property: &Property,
+    reservation: &Reservation,
+) -> Result<Facts, DbError> {
+    let integration = integration::by_id(conn, property.id, reservation.integration_id).await?;
+    let chain = match reservation.room_id {
+        Some(room) => room::chain(conn, property.id, room).await?,
+        None => Vec::new(),
+    };
+    let (rooms, links) = places(conn, property.id, chain).await?;
+    let held = keychain::current(conn, property.id, &[reservation.id])
+        .await?
+        .pop()
+        .filter(|keychain| keychain.revoked_at.is_none());
+    Ok(Facts {
+        state: reservation.state,
+        scheduled: Window {
+            from: *reservation.starts_at,
+            until: *reservation.ends_at,
+        },
+        checked_in_at: reservation
+            .actual_start
+            .or(reservation.checked_in_seen_at)
+            .map(Into::into),
+        checked_out_at: reservation.actual_end.map(Into::into),
+        revoked_by_staff: reservation.blocked_at.is_some(),
+        integration: integration
+            .as_ref()
+            .map_or(IntegrationStatus::Disconnected, |i| i.status),
+        sync: integration.and_then(|i| i.sync_state),
+        mode: property.mode,
+        policy: property.policy(),
+        rooms,
+        links,
+        held: held.map(|keychain| Held {
+            until: *keychain.ends_at,
+            scheduled_until: *keychain.scheduled_until,
+        }),
+    })
+}
+
+/// The way from a room upwards, with the spaces and their locks, and the common areas linked to them.
+pub(crate) async fn places(
+    conn: &mut Conn,
+    property: PropertyId,
+    chain: Vec<room::Room>,
+) -> Result<(Vec<RoomFacts>, Vec<LinkFacts>), DbError> {
+    let ids: Vec<_> = chain.iter().map(|room| room.id).collect();
+    let mappings = room::mappings(conn, property, &ids).await?;
+    let mut all: Vec<_> = mappings.iter().map(|(_, space)| *space).collect();
+    let links = space_link::of_mains(conn, property, &all).await?;
+    all.extend(links.iter().map(|(_, linked)| *linked));
+    let devices = device::in_spaces(conn, property, &all).await?;
+    let spaces = space::by_ids(conn, property, &all).await?;
+    let facts = |id: SpaceId| {
+        let space = spaces.iter().find(|space| space.id == id)?;
+        let here = devices.iter().filter(|device| device.space_id == Some(id));
+        Some(SpaceFacts {
+            id,
+            name: space.name.clone(),
+            devices: here.map(|device| device.id).collect(),
+        })
+    };
+    let rooms = chain
+        .into_iter()
+        .map(|room| {
+            let mapped = mappings.iter().find(|(id, _)| *id == room.id);
+            RoomFacts {
+                id: room.id,
+                name: room.name,
+                space: mapped.and_then(|(_, space)| facts(*space)),
+            }
+        })
+        .collect();
+    let links = links
+        .iter()
+        .filter_map(|&(main, linked)| {
+            let space = facts(linked)?;
+            Some(LinkFacts { main, space })
+        })
+        .collect();
+    Ok((rooms, links))
+}

@@ -1,0 +1,365 @@
+//! Carries one decision out in the database.
+
+use super::choose::{Chooser, Taken};
+use crate::Env;
+use chrono::{DateTime, Utc};
+use portal_domain::access::{self, Access, Change, Current, Decision, Existing, Facts, Withhold};
+use portal_domain::pin::Unavailable;
+use portal_domain::{
+    ActorKind, EventKind, KeychainId, PinId, ReservationTransfer, SubjectKind, WithheldCode,
+};
+use portal_store::event::NewEvent;
+use portal_store::keychain::{self, Keychain};
+use portal_store::problem::{self, NewProblem};
+use portal_store::reservation::Reservation;
+use portal_store::{DbError, Tx, space};
+
+/// One decision being carried out.
+pub(crate) struct Work<'a> {
+    pub(crate) env: &'a Env,
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) reservation: &'a mut Reservation,
+    pub(crate) facts: &'a Facts,
+    pub(crate) events: Vec<NewEvent>,
+    pub(crate) fault: Option<Taken>,
+}
+
+impl Work<'_> {
+    pub(crate) async fn decide_and_apply(&mut self, tx: &mut Tx) -> Result<Decision, DbError> {
+        let current = keychain::current(tx, self.reservation.property_id, &[self.reservation.id])
+            .await?
+            .pop();
+        let mut decision = access::decide(self.facts, self.now);
+        if let Decision::Grant(access) = &decision {
+            let access = access.clone();
+            if let Err(why) = self.grant(tx, current.clone(), &access).await? {
+                decision = Decision::Withhold(why);
+            }
+        }
+        if let Decision::Withhold(why) = &decision {
+            self.withhold(tx, current, why).await?;
+        }
+        Ok(decision)
+    }
+
+    fn event(&mut self, kind: EventKind, keychain: KeychainId) {
+        let event = NewEvent::new(kind, SubjectKind::Keychain, keychain)
+            .with("reservation", self.reservation.id);
+        self.events.push(event);
+    }
+
+    async fn grant(
+        &mut self,
+        tx: &mut Tx,
+        current: Option<Keychain>,
+        access: &Access,
+    ) -> Result<Result<(), Withhold>, DbError> {
+        let property = self.reservation.property_id;
+        let (live, doors) = match current {
+            Some(keychain) => {
+                let doors = keychain::doors(tx, property, &[keychain.id]).await?;
+                (Some(keychain), doors)
+            }
+            None => (None, Vec::new()),
+        };
+        let was = live.as_ref().map(|keychain| Current {
+            doors: doors.iter().map(keychain::KeychainDoor::door).collect(),
+            window: keychain.window(),
+            revoked: keychain.revoked_at.is_some(),
+        });
+        let mut access = access.clone();
+        if let (Some(live), Some(was)) = (&live, &was) {
+            self.leave_out(tx, live, &was.doors, &mut access).await?;
+        }
+        let access = &access;
+        let change = access::change(was.as_ref(), access, self.facts.in_house(), self.now);
+        if change != Change::Nothing {
+            let pin = match self.pin(tx, live.as_ref(), access).await? {
+                Ok(pin) => pin,
+                Err(why) => return Ok(Err(self.no_pin(&why))),
+            };
+            let Some(pin) = pin else {
+                self.fault = Some(Taken);
+                return Ok(Ok(()));
+            };
+            self.change(tx, live, access, change, pin).await?;
+        }
+        if self.reservation.transfer != ReservationTransfer::Transferred {
+            self.events.push(NewEvent::new(
+                EventKind::ReservationTransferred,
+                SubjectKind::Reservation,
+                self.reservation.id,
+            ));
+        }
+        self.reservation.transfer = ReservationTransfer::Transferred;
+        self.reservation.withheld_code = None;
+        self.reservation.withheld_detail = None;
+        self.reservation.withheld_since = None;
+        self.reservation
+            .transferred_at
+            .get_or_insert(self.now.into());
+        self.resolve_kept(tx).await?;
+        Ok(Ok(()))
+    }
+
+    /// The PIN for an access. `None`: somebody took it in this very moment.
+    async fn pin(
+        &mut self,
+        tx: &mut Tx,
+        live: Option<&Keychain>,
+        access: &Access,
+    ) -> Result<Result<Option<PinId>, Unavailable>, DbError> {
+        let chooser = self.chooser();
+        let choice = chooser
+            .choose(tx, live, &access.doors, access.window)
+            .await?;
+        let choice = match choice {
+            Ok(choice) => choice,
+            Err(why) => return Ok(Err(why)),
+        };
+        let Ok(pin) = chooser.store(tx, &choice, access.window).await? else {
+            return Ok(Ok(None));
+        };
+        let event = chooser.replaced(tx, live, pin).await?;
+        self.events.extend(event);
+        Ok(Ok(Some(pin)))
+    }
+
+    fn chooser(&self) -> Chooser<'_> {
+        Chooser {
+            env: self.env,
+            now: self.now,
+            reservation: self.reservation,
+            facts: self.facts,
+        }
+    }
+
+    /// A door that was added and would not take the PIN of a guest in the house is left out: the
+    /// PIN is not taken from the guest for it. A person should know.
+    async fn leave_out(
+        &mut self,
+        tx: &mut Tx,
+        live: &Keychain,
+        has: &[access::Door],
+        access: &mut Access,
+    ) -> Result<(), DbError> {
+        let chooser = self.chooser();
+        let refusing = match chooser.is_protected(live, &access.doors) {
+            true => chooser.refusing(tx, live, has, &access.doors).await?,
+            false => Vec::new(),
+        };
+        let property = self.reservation.property_id;
+        let subject = self.reservation.id.to_string();
+        if refusing.is_empty() {
+            let gone = problem::resolve(tx, property, LEFT_OUT, &subject, self.now).await?;
+            self.events.extend(gone);
+            return Ok(());
+        }
+        access.doors.retain(|door| !refusing.contains(door));
+        let ids: Vec<_> = refusing.iter().map(|door| door.space).collect();
+        let spaces = space::by_ids(tx, property, &ids).await?;
+        let names: Vec<_> = spaces.iter().map(|space| space.name.as_str()).collect();
+        let new = NewProblem {
+            key: LEFT_OUT,
+            subject_kind: SubjectKind::Reservation,
+            subject: &subject,
+            detail: &format!("{}: {}", self.reservation.number, names.join(", ")),
+            critical: false,
+        };
+        let raised = problem::raise(tx, property, &new, self.now).await?;
+        self.events.extend(raised);
+        Ok(())
+    }
+
+    fn no_pin(&self, why: &Unavailable) -> Withhold {
+        Withhold {
+            code: WithheldCode::PinUnavailable,
+            detail: Some(why.to_string()),
+            existing: if self.facts.in_house() {
+                Existing::Keep
+            } else {
+                Existing::End
+            },
+        }
+    }
+
+    async fn change(
+        &mut self,
+        tx: &mut Tx,
+        live: Option<Keychain>,
+        access: &Access,
+        change: Change,
+        pin: PinId,
+    ) -> Result<(), DbError> {
+        let property = self.reservation.property_id;
+        let main = access.doors[0].space;
+        let Some(mut keychain) = live else {
+            let keychain = self.new_keychain(access, pin);
+            keychain::insert(tx, &keychain).await?;
+            keychain::set_doors(tx, &keychain, &access.doors).await?;
+            self.event(EventKind::KeychainCreated, keychain.id);
+            return Ok(());
+        };
+        let kind = match change {
+            Change::Supersede => {
+                let next = self.new_keychain(access, pin);
+                let luggage = self.now + self.facts.policy.luggage();
+                keychain.superseded_by = Some(next.id);
+                keychain.ends_at = (*keychain.ends_at).min(luggage).into();
+                keychain.generation += 1;
+                let old: Vec<_> = keychain::doors(tx, property, &[keychain.id])
+                    .await?
+                    .iter()
+                    .map(keychain::KeychainDoor::door)
+                    .collect();
+                keychain::save(tx, &keychain).await?;
+                keychain::set_doors(tx, &keychain, &old).await?;
+                keychain::insert(tx, &next).await?;
+                keychain::set_doors(tx, &next, &access.doors).await?;
+                self.event(EventKind::KeychainCreated, next.id);
+                self.event(EventKind::KeychainSuperseded, keychain.id);
+                return Ok(());
+            }
+            Change::Create | Change::Revive => EventKind::KeychainReinstated,
+            Change::Repoint => EventKind::KeychainMoved,
+            Change::Reschedule | Change::Nothing => EventKind::KeychainRescheduled,
+        };
+        keychain.main_space_id = main;
+        keychain.pin_id = pin;
+        keychain.starts_at = access.window.from.into();
+        keychain.ends_at = access.window.until.into();
+        keychain.scheduled_until = self.facts.scheduled.until.into();
+        keychain.generation += 1;
+        keychain.revoked_at = None;
+        keychain.revoked_by = None;
+        keychain.revoked_by_kind = None;
+        keychain.revoke_reason = None;
+        keychain::save(tx, &keychain).await?;
+        keychain::set_doors(tx, &keychain, &access.doors).await?;
+        self.event(kind, keychain.id);
+        Ok(())
+    }
+
+    fn new_keychain(&self, access: &Access, pin: PinId) -> Keychain {
+        Keychain {
+            id: KeychainId::new(),
+            property_id: self.reservation.property_id,
+            reservation_id: self.reservation.id,
+            main_space_id: access.doors[0].space,
+            pin_id: pin,
+            starts_at: access.window.from.into(),
+            ends_at: access.window.until.into(),
+            scheduled_until: self.facts.scheduled.until.into(),
+            generation: 1,
+            revoked_at: None,
+            revoked_by: None,
+            revoked_by_kind: None,
+            revoke_reason: None,
+            superseded_by: None,
+            created_at: self.now.into(),
+        }
+    }
+
+    async fn withhold(
+        &mut self,
+        tx: &mut Tx,
+        current: Option<Keychain>,
+        why: &Withhold,
+    ) -> Result<(), DbError> {
+        let live = current.filter(|keychain| !keychain.status(self.now).is_over());
+        if let Some(keychain) = live {
+            if why.existing == Existing::Keep {
+                if self.facts.in_house() {
+                    self.raise_kept(tx, why).await?;
+                }
+                return Ok(());
+            }
+            self.end(tx, keychain, why.code).await?;
+        }
+        if why.existing == Existing::End {
+            // The room the guest moved from in the house, still open for the luggage.
+            let (property, id) = (self.reservation.property_id, self.reservation.id);
+            for keychain in keychain::superseded(tx, property, id, self.now).await? {
+                self.end(tx, keychain, why.code).await?;
+            }
+        }
+        let ended = why.code.is_end();
+        let changed = self.reservation.withheld_code != Some(why.code);
+        if changed {
+            self.reservation.withheld_since = Some(self.now.into());
+            let kind = if ended {
+                EventKind::ReservationEnded
+            } else {
+                EventKind::ReservationWithheld
+            };
+            let event = NewEvent::new(kind, SubjectKind::Reservation, self.reservation.id)
+                .with("code", why.code);
+            self.events.push(event);
+        }
+        self.reservation.withheld_code = Some(why.code);
+        self.reservation.withheld_detail.clone_from(&why.detail);
+        self.reservation.transfer = if ended {
+            ReservationTransfer::Ended
+        } else {
+            ReservationTransfer::Withheld
+        };
+        self.resolve_kept(tx).await?;
+        Ok(())
+    }
+
+    async fn end(
+        &mut self,
+        tx: &mut Tx,
+        mut keychain: Keychain,
+        code: WithheldCode,
+    ) -> Result<(), DbError> {
+        keychain.generation += 1;
+        let kind = match code {
+            WithheldCode::CheckedOut | WithheldCode::Departed => {
+                keychain.ends_at = self.facts.window().until.min(self.now).into();
+                EventKind::KeychainPast
+            }
+            _ => {
+                keychain.revoked_at = Some(self.now.into());
+                keychain.revoked_by = Some("Portal".to_owned());
+                keychain.revoked_by_kind = Some(ActorKind::System);
+                keychain.revoke_reason = Some(code.to_string());
+                EventKind::KeychainRevoked
+            }
+        };
+        if keychain.ends_at < keychain.starts_at {
+            keychain.starts_at = keychain.ends_at;
+        }
+        keychain::save(tx, &keychain).await?;
+        self.event(kind, keychain.id);
+        Ok(())
+    }
+
+    /// A guest in the house keeps a key that would not be made today: a person should know.
+    async fn raise_kept(&mut self, tx: &mut Tx, why: &Withhold) -> Result<(), DbError> {
+        let new = NewProblem {
+            key: KEPT,
+            subject_kind: SubjectKind::Reservation,
+            subject: &self.reservation.id.to_string(),
+            detail: &format!("{}: {}", self.reservation.number, why.code),
+            critical: false,
+        };
+        let raised = problem::raise(tx, self.reservation.property_id, &new, self.now).await?;
+        self.events.extend(raised);
+        Ok(())
+    }
+
+    async fn resolve_kept(&mut self, tx: &mut Tx) -> Result<(), DbError> {
+        let subject = self.reservation.id.to_string();
+        let property = self.reservation.property_id;
+        let gone = problem::resolve(tx, property, KEPT, &subject, self.now).await?;
+        self.events.extend(gone);
+        Ok(())
+    }
+}
+
+/// Problem: a guest in the house keeps access that would be withheld otherwise.
+const KEPT: &str = "stay.access_kept";
+
+/// Problem: a door that was added does not take the PIN of a guest in the house.
+const LEFT_OUT: &str = "stay.door_left_out";

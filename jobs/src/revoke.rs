@@ -1,0 +1,114 @@
+//! A person takes a keychain away, or gives it back.
+
+use crate::Env;
+use crate::change::By;
+use crate::reconcile_access::{Reconciled, reconcile};
+use portal_domain::{EventKind, KeychainId, PropertyId, SubjectKind};
+use portal_store::audit::{self, NewEntry};
+use portal_store::event::{self, NewEvent};
+use portal_store::keychain::{self, Keychain};
+use portal_store::{DbError, Tx, property, reservation};
+
+/// Why nothing was done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// There is no such keychain here.
+    NotFound,
+    /// It is over already.
+    Over,
+    /// No revocation by staff holds.
+    NotRevoked,
+    /// Another change came in between; the same may be asked again.
+    Busy,
+}
+
+/// Takes a keychain away: at once, and for whatever the PMS says later. Only [`reinstate`] undoes it.
+pub async fn revoke(
+    env: &Env,
+    property: PropertyId,
+    id: KeychainId,
+    reason: &str,
+    by: &By<'_>,
+) -> Result<Result<Keychain, Refused>, DbError> {
+    let now = env.now();
+    let mut tx = env.db.begin_in(property).await?;
+    let Some(mut row) = keychain::by_ids(&mut tx, property, &[id]).await?.pop() else {
+        return Ok(Err(Refused::NotFound));
+    };
+    let Some(mut stay) = reservation::lock(&mut tx, property, row.reservation_id).await? else {
+        return Ok(Err(Refused::NotFound));
+    };
+    // One that Portal itself revoked may come back by itself: that can be forbidden too.
+    let by_portal = row.revoked_at.is_some() && stay.blocked_at.is_none();
+    if row.status(now).is_over() && !by_portal {
+        return Ok(Err(Refused::Over));
+    }
+    stay.blocked_at = Some(now.into());
+    stay.blocked_by = Some(by.actor.name.clone());
+    stay.blocked_reason = Some(reason.to_owned());
+    reservation::save(&mut tx, &stay).await?;
+    row.revoked_at = Some(now.into());
+    row.revoked_by = Some(by.actor.name.clone());
+    row.revoked_by_kind = Some(by.actor.kind);
+    row.revoke_reason = Some(reason.to_owned());
+    row.generation += 1;
+    keychain::save(&mut tx, &row).await?;
+    let entry = NewEntry::new("keychainRevoke", SubjectKind::Keychain, id)
+        .because(reason)
+        .after("reservation", stay.id);
+    audit::write(&mut tx, property, by.actor, now, entry).await?;
+    let event = NewEvent::new(EventKind::KeychainRevoked, SubjectKind::Keychain, id)
+        .with("reservation", stay.id);
+    event::publish(&mut tx, property, by.actor, now, vec![event]).await?;
+    decided(tx, env, property, &row).await
+}
+
+/// Undoes a revocation by staff and decides afresh.
+pub async fn reinstate(
+    env: &Env,
+    property: PropertyId,
+    id: KeychainId,
+    by: &By<'_>,
+) -> Result<Result<Keychain, Refused>, DbError> {
+    let now = env.now();
+    let mut tx = env.db.begin_in(property).await?;
+    let Some(row) = keychain::by_ids(&mut tx, property, &[id]).await?.pop() else {
+        return Ok(Err(Refused::NotFound));
+    };
+    let Some(mut stay) = reservation::lock(&mut tx, property, row.reservation_id).await? else {
+        return Ok(Err(Refused::NotFound));
+    };
+    if stay.blocked_at.is_none() {
+        return Ok(Err(Refused::NotRevoked));
+    }
+    let mut entry = NewEntry::new("keychainReinstate", SubjectKind::Keychain, id)
+        .before("reason", stay.blocked_reason.as_deref().unwrap_or_default())
+        .after("reservation", stay.id);
+    if let Some(reason) = by.reason {
+        entry = entry.because(reason);
+    }
+    stay.blocked_at = None;
+    stay.blocked_by = None;
+    stay.blocked_reason = None;
+    reservation::save(&mut tx, &stay).await?;
+    audit::write(&mut tx, property, by.actor, now, entry).await?;
+    decided(tx, env, property, &row).await
+}
+
+/// Decides at once, so that the person sees what came of it.
+async fn decided(
+    mut tx: Tx,
+    env: &Env,
+    property: PropertyId,
+    row: &Keychain,
+) -> Result<Result<Keychain, Refused>, DbError> {
+    let Some(house) = property::by_id(&mut tx, property).await? else {
+        return Ok(Err(Refused::NotFound));
+    };
+    if reconcile(&mut tx, env, &house, row.reservation_id).await? == Reconciled::CodeTaken {
+        return Ok(Err(Refused::Busy));
+    }
+    let row = keychain::by_ids(&mut tx, property, &[row.id]).await?.pop();
+    tx.commit().await?;
+    Ok(row.ok_or(Refused::NotFound))
+}

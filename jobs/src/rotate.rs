@@ -1,0 +1,118 @@
+//! A person gives a keychain another PIN.
+
+use crate::Env;
+use crate::change::By;
+use crate::effects;
+use crate::reconcile_access::choose::{Choice, Chooser};
+use crate::reconcile_access::{facts, ring};
+use portal_domain::access::Door;
+use portal_domain::pin::{Proof, Unavailable};
+use portal_domain::{DeviceId, KeychainId, PinId, PropertyId, SubjectKind};
+use portal_store::audit::{self, NewEntry};
+use portal_store::event;
+use portal_store::keychain::{self, Keychain, KeychainDoor};
+use portal_store::{DbError, device, device_pin, property, reservation};
+
+/// Why no PIN was replaced.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// There is no such keychain here.
+    NotFound,
+    /// It is past or revoked.
+    Over,
+    /// No other PIN suits all doors.
+    Unavailable(Unavailable),
+    /// Another guest took the digits in this very moment; the same may be asked again.
+    Busy,
+}
+
+/// A rotation, or what it would do.
+#[derive(Debug)]
+pub struct Rotation {
+    /// The keychain, with the new PIN unless it was a dry run.
+    pub keychain: Keychain,
+    /// How the new PIN was chosen.
+    pub proof: Proof,
+    /// The locks that get the new PIN.
+    pub locks: Vec<DeviceId>,
+    /// Those of them that hold the old one, which goes.
+    pub replaced: Vec<DeviceId>,
+    /// Whether the PMS holds a copy, which is replaced too.
+    pub pms_copy: bool,
+}
+
+/// Chooses another PIN for a keychain and puts it in the place of the old one on every lock and in
+/// the PMS. A dry run writes nothing.
+pub async fn rotate(
+    env: &Env,
+    property: PropertyId,
+    id: KeychainId,
+    reason: &str,
+    dry_run: bool,
+    by: &By<'_>,
+) -> Result<Result<Rotation, Refused>, DbError> {
+    let now = env.now();
+    let mut tx = env.db.begin_in(property).await?;
+    let found = keychain::by_ids(&mut tx, property, &[id]).await?.pop();
+    let (Some(mut row), Some(house)) = (found, property::by_id(&mut tx, property).await?) else {
+        return Ok(Err(Refused::NotFound));
+    };
+    let Some(stay) = reservation::lock(&mut tx, property, row.reservation_id).await? else {
+        return Ok(Err(Refused::NotFound));
+    };
+    if row.status(now).is_over() || row.superseded_by.is_some() {
+        return Ok(Err(Refused::Over));
+    }
+    let facts = facts(&mut tx, &house, &stay).await?;
+    let chooser = Chooser {
+        env,
+        now,
+        reservation: &stay,
+        facts: &facts,
+    };
+    let mut doors = keychain::doors(&mut tx, property, &[id]).await?;
+    doors.sort_by_key(|door| (door.role as u8, door.space_id));
+    let doors: Vec<Door> = doors.iter().map(KeychainDoor::door).collect();
+    let choice = chooser.another(&mut tx, &doors, row.window()).await?;
+    let found = match choice {
+        Ok(found) => found,
+        Err(why) => return Ok(Err(Refused::Unavailable(why))),
+    };
+    let spaces: Vec<_> = doors.iter().map(|door| door.space).collect();
+    let devices = device::in_spaces(&mut tx, property, &spaces).await?;
+    let locks: Vec<DeviceId> = devices.iter().map(|device| device.id).collect();
+    let rows = device_pin::of_pins(&mut tx, property, &[row.pin_id]).await?;
+    let held = rows.iter().filter(|row| row.was_ever_sent());
+    let replaced = held.map(|row| row.device_id).collect();
+    let pushes = portal_store::pin_push::of_reservations(&mut tx, property, &[stay.id]).await?;
+    let mut rotation = Rotation {
+        pms_copy: pushes.iter().any(|push| push.desired().is_some()),
+        proof: found.proof.clone(),
+        keychain: row.clone(),
+        locks,
+        replaced,
+    };
+    if dry_run {
+        tx.rollback().await?;
+        return Ok(Ok(rotation));
+    }
+    let choice = Choice::New(found);
+    let Ok(pin): Result<PinId, _> = chooser.store(&mut tx, &choice, row.window()).await? else {
+        return Ok(Err(Refused::Busy));
+    };
+    let event = chooser.replaced(&mut tx, Some(&row), pin).await?;
+    row.pin_id = pin;
+    row.generation += 1;
+    keychain::save(&mut tx, &row).await?;
+    let entry = NewEntry::new("pinRotate", SubjectKind::Keychain, id)
+        .because(reason)
+        .after("pin", "set");
+    audit::write(&mut tx, property, by.actor, now, entry).await?;
+    let events = event.into_iter().collect();
+    event::publish(&mut tx, property, by.actor, now, events).await?;
+    let touched = effects::desire(&mut tx, env, &house, &stay, true).await?;
+    ring(&mut tx, property, stay.id, touched, now).await?;
+    tx.commit().await?;
+    rotation.keychain = row;
+    Ok(Ok(rotation))
+}
