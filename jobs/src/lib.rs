@@ -9,6 +9,7 @@ pub mod compare_pins;
 pub mod deadlines;
 mod effects;
 mod env;
+pub mod explain;
 mod gate;
 pub mod hook;
 pub mod integration;

@@ -20,7 +20,7 @@ pub(crate) mod choose;
 mod facts;
 mod work;
 
-pub(crate) use facts::facts;
+pub(crate) use facts::{facts, places};
 
 /// Decides about one reservation and makes its keychain so. Every trigger ends here.
 #[derive(Debug, Clone, Serialize, Deserialize)]

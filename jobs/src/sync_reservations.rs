@@ -467,7 +467,7 @@ pub async fn refresh(env: &Env, property: PropertyId, id: ReservationId) -> Resu
 
 /// Stores what the PMS told, and asks for decisions about what changed. A reservation never moves
 /// back: one older than what is stored is dropped, an equal one only noted as seen.
-async fn store_page(
+pub(crate) async fn store_page(
     tx: &mut Tx,
     env: &Env,
     link: &Integration,

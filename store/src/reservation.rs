@@ -243,6 +243,23 @@ pub async fn page(
     })
 }
 
+/// The first reservations a filter finds, by start.
+pub async fn first(
+    conn: &mut Conn,
+    property: PropertyId,
+    filter: &Filter,
+    limit: i64,
+) -> QueryResult<Vec<Reservation>> {
+    on!(conn, c => {
+        filtered!(property, filter)
+            .select(Reservation::as_select())
+            .order((reservations::starts_at, reservations::id))
+            .limit(limit)
+            .load(c)
+            .await
+    })
+}
+
 /// How many reservations a filter finds.
 pub async fn count(conn: &mut Conn, property: PropertyId, filter: &Filter) -> QueryResult<i64> {
     on!(conn, c => filtered!(property, filter).select(count_star()).first(c).await)

@@ -21,6 +21,12 @@ pub trait Pms: Send + Sync + 'static {
     async fn pull(&self, account: &Account, ask: Pull, limit: u32) -> Result<Pulled, AdapterError>;
     /// These reservations as they are now. An id the PMS does not know is missing in the answer.
     async fn fetch(&self, account: &Account, ids: &[VendorId]) -> Result<Fetched, AdapterError>;
+    /// The stays with this confirmation number as they are now, asked for by a person who misses one.
+    /// `None`: this PMS cannot be asked by number.
+    async fn find(&self, account: &Account, number: &str) -> Result<Option<Fetched>, AdapterError> {
+        let (_, _) = (account, number);
+        Ok(None)
+    }
     /// The part that stores PINs; `Some` exactly when the app declares it.
     fn pins(&self) -> Option<&dyn PinStore> {
         None

@@ -174,6 +174,10 @@ impl Pms for Mews {
         self.read_by_id(account, ids).await
     }
 
+    async fn find(&self, account: &Account, number: &str) -> Result<Option<Fetched>, AdapterError> {
+        self.read_by_number(account, number).await.map(Some)
+    }
+
     fn pins(&self) -> Option<&dyn PinStore> {
         Some(self)
     }

@@ -137,6 +137,20 @@ impl Mews {
         Ok(read)
     }
 
+    /// The stays with this confirmation number. The stays of a group share theirs.
+    pub(crate) async fn read_by_number(
+        &self,
+        account: &Account,
+        number: &str,
+    ) -> Result<Fetched, AdapterError> {
+        let ask = AskReservations {
+            numbers: Some(&[number]),
+            ..AskReservations::default()
+        };
+        let values = self.at_most(account, &ask, LIST_LIMIT).await?;
+        self.complete(account, &values).await
+    }
+
     async fn page_of_stays(
         &self,
         account: &Account,

@@ -17,6 +17,9 @@ const LARGEST_PAGE: u64 = 100;
 /// What counting a whole list costs.
 const TOTAL_COUNT: u64 = 20;
 
+/// What explaining a decision costs.
+const EXPLANATION: u64 = 100;
+
 /// Sizes with fragments expanded. Sums stop at the largest number instead of turning over.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Size {
@@ -149,7 +152,11 @@ impl<'a> Measure<'a> {
             None if inner.page => USUAL_PAGE,
             None => 1,
         };
-        let own = if name == "totalCount" { TOTAL_COUNT } else { 1 };
+        let own = match name.as_str() {
+            "totalCount" => TOTAL_COUNT,
+            "explainAccess" => EXPLANATION,
+            _ => 1,
+        };
         Ok(Size {
             level: 1,
             depth: inner.depth + 1,

@@ -13,6 +13,7 @@ mod change;
 mod copy;
 mod device;
 mod event;
+mod explain;
 mod id;
 mod integration;
 mod job;
@@ -55,6 +56,7 @@ pub struct Query(
     viewer::ViewerQuery,
     property::PropertyQuery,
     app::AppQuery,
+    explain::ExplainQuery,
     viewer::NodeQuery,
 );
 
@@ -71,6 +73,7 @@ pub struct Mutation(
     plan::PlanMutation,
     device::DeviceMutation,
     reservation::ReservationMutation,
+    explain::ExplainMutation,
     keychain::KeychainMutation,
     revoke::RevokeMutation,
     copy::CopyMutation,

@@ -52,6 +52,7 @@ macro_rules! payload {
 pub(crate) use payload;
 
 use super::device::{DeviceInstallUserError, DeviceRemoveUserError};
+use super::explain::ReservationFetchUserError;
 use super::integration::{
     IntegrationConnectUserError, IntegrationDisconnectUserError, IntegrationReconnectUserError,
     IntegrationValidateUserError,
@@ -103,6 +104,7 @@ pub enum UserError {
     ProblemDismiss(ProblemDismissUserError),
     PropertyEnterSetup(PropertyEnterSetupUserError),
     PropertyGoLive(PropertyGoLiveUserError),
+    ReservationFetch(ReservationFetchUserError),
     ReservationRefresh(ReservationRefreshUserError),
     RoomMap(RoomMapUserError),
     RoomUnmap(RoomUnmapUserError),

@@ -103,7 +103,7 @@ impl Assumption {
     }
 
     /// What is pretended, for people.
-    pub fn words(&self, facts: &Facts, time: &dyn Fn(DateTime<Utc>) -> String) -> String {
+    pub fn words(&self, facts: &Facts, time: &(dyn Fn(DateTime<Utc>) -> String + Sync)) -> String {
         let nearest = || facts.mapped().next();
         match self {
             Self::IntegrationConnected => {

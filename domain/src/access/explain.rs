@@ -86,7 +86,7 @@ pub struct Words<'a> {
     /// Whether there is a keychain with a PIN.
     pub has_pin: bool,
     /// Writes an instant in the zone of the property.
-    pub time: &'a dyn Fn(DateTime<Utc>) -> String,
+    pub time: &'a (dyn Fn(DateTime<Utc>) -> String + Sync),
 }
 
 impl std::fmt::Debug for Words<'_> {

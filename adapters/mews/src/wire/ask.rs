@@ -197,6 +197,8 @@ pub(crate) struct AskReservations<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reservation_ids: Option<&'a [VendorId]>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) numbers: Option<&'a [&'a str]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) updated_utc: Option<Interval>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) colliding_utc: Option<Interval>,
