@@ -2,6 +2,7 @@
 //! and these check each request against the vendor's contract.
 
 mod broken_integration;
+mod common_areas;
 mod connecting_mews;
 mod faults;
 mod given_up_and_waiting;
@@ -9,10 +10,14 @@ mod harness;
 mod import;
 mod mews_contract;
 mod pins_on_locks_and_in_mews;
+mod plans;
+mod policy_and_mode;
 mod reservations_and_keychains;
 mod schema_and_migrations;
 mod spaces_and_devices;
+mod taking_away_and_giving_back;
 mod the_queue;
 mod webhooks;
 mod what_is_held_is_what_is_wanted;
 mod who_sees_what;
+mod why_not;

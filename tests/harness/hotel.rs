@@ -3,7 +3,7 @@
 use super::{Caller, PASSWORD, Portal, shown};
 use chrono::Duration;
 use portal::admin::{NewOwner, create_owner};
-use portal_domain::PropertyId;
+use portal_domain::{DeviceRule, PropertyId};
 use portal_interface::SecretString;
 use portal_mews::fake::{Booking, NewRoom};
 use portal_virtual::fake::NewSite;
@@ -130,7 +130,7 @@ impl<'a> Hotel<'a> {
 
     /// The link to the PMS.
     pub(crate) async fn integration(&self) -> Value {
-        let answer = self.owner.run(INTEGRATION, json!({ "id": self.id })).await;
+        let answer = self.ask(INTEGRATION, json!({ "id": self.id })).await;
         first(answer, "integrations")
     }
 
@@ -167,7 +167,7 @@ impl<'a> Hotel<'a> {
     /// The reservation as Portal has it. Null when it has none.
     pub(crate) async fn reservation(&self, number: &str) -> Value {
         let variables = json!({ "id": self.id, "number": number });
-        let answer = self.owner.run(RESERVATION, variables).await;
+        let answer = self.ask(RESERVATION, variables).await;
         first(answer, "reservations")
     }
 
@@ -179,13 +179,13 @@ impl<'a> Hotel<'a> {
 
     pub(crate) async fn room(&self, name: &str) -> String {
         let query = "query($id: ID!) { property(id: $id) { rooms { nodes { id name } } } }";
-        let answer = self.owner.run(query, json!({ "id": self.id })).await;
+        let answer = self.ask(query, json!({ "id": self.id })).await;
         find(&answer["property"]["rooms"]["nodes"], name)
     }
 
     pub(crate) async fn space(&self, name: &str) -> String {
         let query = "query($id: ID!) { property(id: $id) { spaces { nodes { id name } } } }";
-        let answer = self.owner.run(query, json!({ "id": self.id })).await;
+        let answer = self.ask(query, json!({ "id": self.id })).await;
         find(&answer["property"]["spaces"]["nodes"], name)
     }
 
@@ -195,31 +195,41 @@ impl<'a> Hotel<'a> {
             "mutation($property: ID!, $name: String!) { spaceCreate(input: {property: $property,
             name: $name, kind: ROOM}) { userErrors { code } } }";
         let variables = json!({ "property": self.id, "name": space });
-        let answer = self.owner.run(create, variables).await;
+        let answer = self.ask(create, variables).await;
         assert_eq!(answer["spaceCreate"]["userErrors"], json!([]));
         let map = "mutation($room: ID!, $space: ID!) { roomMap(input: {room: $room, space: $space})
             { room { space { name } } userErrors { code } } }";
         let variables = json!({ "room": self.room(room).await, "space": self.space(space).await });
-        let answer = self.owner.run(map, variables).await;
+        let answer = self.ask(map, variables).await;
         assert_eq!(answer["roomMap"]["userErrors"], json!([]));
         assert_eq!(answer["roomMap"]["room"]["space"]["name"], json!(space));
     }
 
     /// Installs a new lock in a space. Returns the lock's name at its vendor.
     pub(crate) async fn install(&self, space: &str, lock: &str) -> String {
-        let external = self.portal.locks.add_lock(&self.site.id, lock, &[]);
+        self.install_with(space, lock, &[]).await
+    }
+
+    /// The same, of a lock with rules of its own.
+    pub(crate) async fn install_with(
+        &self,
+        space: &str,
+        lock: &str,
+        rules: &[DeviceRule],
+    ) -> String {
+        let external = self.portal.locks.add_lock(&self.site.id, lock, rules);
         let key = json!([{ "key": "accessKey", "value": shown(&self.site.key) }]);
         self.portal.clock.advance(Duration::minutes(2));
         let answer = self.connect("virtual-locks", key).await;
         assert_eq!(answer["userErrors"], json!([]));
         self.portal.later(Duration::minutes(20)).await;
         let query = "query($id: ID!) { property(id: $id) { devices { nodes { id name } } } }";
-        let answer = self.owner.run(query, json!({ "id": self.id })).await;
+        let answer = self.ask(query, json!({ "id": self.id })).await;
         let device = find(&answer["property"]["devices"]["nodes"], lock);
         let install = "mutation($device: ID!, $space: ID!) { deviceInstall(input: {device: $device, space: $space})
             { device { space { name } } userErrors { code } } }";
         let variables = json!({ "device": device, "space": self.space(space).await });
-        let answer = self.owner.run(install, variables).await;
+        let answer = self.ask(install, variables).await;
         assert_eq!(answer["deviceInstall"]["userErrors"], json!([]));
         external
     }
