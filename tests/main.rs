@@ -15,6 +15,7 @@ mod policy_and_mode;
 mod reservations_and_keychains;
 mod schema_and_migrations;
 mod spaces_and_devices;
+mod staff_keychains;
 mod taking_away_and_giving_back;
 mod the_queue;
 mod webhooks;

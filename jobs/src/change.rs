@@ -1,7 +1,7 @@
 //! Changes people make that concern the keychains of many reservations: what is stored, logged and
 //! audited, and whom they concern. A mutation makes one at once; a plan tries one first.
 
-use crate::{Env, ROOM_GONE, trigger};
+use crate::{Env, ROOM_GONE, staff_access, trigger};
 use portal_domain::{
     DeviceId, EventKind, IntegrationId, Policy, PropertyId, PropertyMode, ReservationId, RoomId,
     SpaceId, SubjectKind, UserId,
@@ -289,6 +289,9 @@ impl Change {
             event = event.with("space", space);
         }
         event::publish(tx, property, by.actor, now, vec![event]).await?;
+        if let Some(space) = to.or(from) {
+            staff_access::in_space(tx, property, space, now).await?;
+        }
         Ok(())
     }
 

@@ -80,16 +80,7 @@ pub(crate) async fn desire(
     let mut touched = Touched::default();
     // Replaced ones too: they have to go from the locks.
     for pin in portal_store::pin::of_reservation(tx, property.id, reservation.id).await? {
-        let keychains: Vec<Keychain> = keychain::of_pin(tx, property.id, pin)
-            .await?
-            .into_iter()
-            .filter(|keychain| !keychain.status(now).is_over())
-            .collect();
-        let next_end = keychains.iter().map(|keychain| *keychain.ends_at).min();
-        touched.next_end = touched.next_end.into_iter().chain(next_end).min();
-        touched
-            .devices
-            .extend(desire_on_devices(tx, property.id, pin, &keychains, now).await?);
+        desire_of_pin(tx, property.id, pin, now, &mut touched).await?;
     }
     touched.devices.sort_unstable();
     touched.devices.dedup();
@@ -106,6 +97,26 @@ pub(crate) async fn desire(
     };
     touched.push = desire_in_pms(tx, property, reservation, push, wish, now).await?;
     Ok(touched)
+}
+
+/// Brings the wishes of one PIN in line with the keychains that use it.
+pub(crate) async fn desire_of_pin(
+    tx: &mut Tx,
+    property: PropertyId,
+    pin: PinId,
+    now: DateTime<Utc>,
+    touched: &mut Touched,
+) -> Result<(), DbError> {
+    let keychains: Vec<Keychain> = keychain::of_pin(tx, property, pin)
+        .await?
+        .into_iter()
+        .filter(|keychain| !keychain.status(now).is_over())
+        .collect();
+    let next_end = keychains.iter().map(|keychain| *keychain.ends_at).min();
+    touched.next_end = touched.next_end.into_iter().chain(next_end).min();
+    let devices = desire_on_devices(tx, property, pin, &keychains, now).await?;
+    touched.devices.extend(devices);
+    Ok(())
 }
 
 /// Each lock of a PIN shall hold it for the union of the windows of all doors that use it there.

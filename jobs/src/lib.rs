@@ -22,6 +22,7 @@ mod reconcile_access;
 pub mod retry;
 pub mod revoke;
 pub mod rotate;
+pub mod staff_access;
 pub mod sweep;
 mod sync_devices;
 mod sync_reservations;
@@ -38,6 +39,7 @@ pub use program_devices::{ProgramDevices, READ_BACK_WITHIN};
 pub use push_pins::PushPins;
 pub use queue::{Drained, Registry, SetAside, Workers, drain};
 pub use reconcile_access::ReconcileAccess;
+pub use staff_access::StaffAccess;
 pub use sync_devices::SyncDevices;
 pub use sync_reservations::{SyncReservations, refresh};
 pub use sync_rooms::{GONE as ROOM_GONE, SyncRooms};
@@ -51,6 +53,7 @@ pub fn registry() -> Registry {
         .add::<SyncDevices>()
         .add::<SyncReservations>()
         .add::<ReconcileAccess>()
+        .add::<StaffAccess>()
         .add::<ProgramDevices>()
         .add::<PushPins>()
         .add::<ComparePins>()

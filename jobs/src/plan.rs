@@ -246,7 +246,10 @@ async fn holds(
         doors.extend(keychain::doors(tx, property, keys).await?);
     }
     for keychain in live {
-        let entry = all.entry(keychain.reservation_id).or_default();
+        let Some(reservation) = keychain.reservation_id else {
+            continue;
+        };
+        let entry = all.entry(reservation).or_default();
         entry.keychain = Some((keychain.pin_id, keychain.window()));
         let here = doors.iter().filter(|door| door.keychain_id == keychain.id);
         entry.doors = here.map(|door| door.space_id).collect();

@@ -1,13 +1,14 @@
 //! A person takes a keychain away, or gives it back.
 
-use crate::Env;
 use crate::change::By;
 use crate::reconcile_access::{Reconciled, reconcile};
+use crate::{Env, staff_access};
 use portal_domain::{EventKind, KeychainId, PropertyId, SubjectKind};
 use portal_store::audit::{self, NewEntry};
 use portal_store::event::{self, NewEvent};
 use portal_store::keychain::{self, Keychain};
-use portal_store::{DbError, Tx, property, reservation};
+use portal_store::reservation::{self, Reservation};
+use portal_store::{DbError, Tx, property};
 
 /// Why nothing was done.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,7 +36,14 @@ pub async fn revoke(
     let Some(mut row) = keychain::by_ids(&mut tx, property, &[id]).await?.pop() else {
         return Ok(Err(Refused::NotFound));
     };
-    let Some(mut stay) = reservation::lock(&mut tx, property, row.reservation_id).await? else {
+    let Some(reservation) = row.reservation_id else {
+        if row.status(now).is_over() {
+            return Ok(Err(Refused::Over));
+        }
+        take(&mut tx, env, &mut row, reason, by).await?;
+        return by_hand(tx, env, row).await;
+    };
+    let Some(mut stay) = reservation::lock(&mut tx, property, reservation).await? else {
         return Ok(Err(Refused::NotFound));
     };
     // One that Portal itself revoked may come back by itself: that can be forbidden too.
@@ -47,20 +55,45 @@ pub async fn revoke(
     stay.blocked_by = Some(by.actor.name.clone());
     stay.blocked_reason = Some(reason.to_owned());
     reservation::save(&mut tx, &stay).await?;
+    take(&mut tx, env, &mut row, reason, by).await?;
+    decided(tx, env, row.id, &stay).await
+}
+
+/// Notes that a person took a keychain away.
+async fn take(
+    tx: &mut Tx,
+    env: &Env,
+    row: &mut Keychain,
+    reason: &str,
+    by: &By<'_>,
+) -> Result<(), DbError> {
+    let (property, now) = (row.property_id, env.now());
     row.revoked_at = Some(now.into());
     row.revoked_by = Some(by.actor.name.clone());
     row.revoked_by_kind = Some(by.actor.kind);
     row.revoke_reason = Some(reason.to_owned());
     row.generation += 1;
-    keychain::save(&mut tx, &row).await?;
-    let entry = NewEntry::new("keychainRevoke", SubjectKind::Keychain, id)
-        .because(reason)
-        .after("reservation", stay.id);
-    audit::write(&mut tx, property, by.actor, now, entry).await?;
-    let event = NewEvent::new(EventKind::KeychainRevoked, SubjectKind::Keychain, id)
-        .with("reservation", stay.id);
-    event::publish(&mut tx, property, by.actor, now, vec![event]).await?;
-    decided(tx, env, property, &row).await
+    keychain::save(tx, row).await?;
+    let mut entry = NewEntry::new("keychainRevoke", SubjectKind::Keychain, row.id).because(reason);
+    let mut event = NewEvent::new(EventKind::KeychainRevoked, SubjectKind::Keychain, row.id);
+    if let Some(reservation) = row.reservation_id {
+        entry = entry.after("reservation", reservation);
+        event = event.with("reservation", reservation);
+    }
+    audit::write(tx, property, by.actor, now, entry).await?;
+    event::publish(tx, property, by.actor, now, vec![event]).await?;
+    Ok(())
+}
+
+/// A keychain made by hand follows no reservation: its locks do at once.
+async fn by_hand(
+    mut tx: Tx,
+    env: &Env,
+    row: Keychain,
+) -> Result<Result<Keychain, Refused>, DbError> {
+    staff_access::follow(&mut tx, &row, env.now()).await?;
+    tx.commit().await?;
+    Ok(Ok(row))
 }
 
 /// Undoes a revocation by staff and decides afresh.
@@ -72,10 +105,30 @@ pub async fn reinstate(
 ) -> Result<Result<Keychain, Refused>, DbError> {
     let now = env.now();
     let mut tx = env.db.begin_in(property).await?;
-    let Some(row) = keychain::by_ids(&mut tx, property, &[id]).await?.pop() else {
+    let Some(mut row) = keychain::by_ids(&mut tx, property, &[id]).await?.pop() else {
         return Ok(Err(Refused::NotFound));
     };
-    let Some(mut stay) = reservation::lock(&mut tx, property, row.reservation_id).await? else {
+    let Some(reservation) = row.reservation_id else {
+        if row.revoked_at.is_none() || *row.ends_at <= now {
+            return Ok(Err(Refused::NotRevoked));
+        }
+        row.revoked_at = None;
+        row.revoked_by = None;
+        row.revoked_by_kind = None;
+        let was = row.revoke_reason.take().unwrap_or_default();
+        row.generation += 1;
+        keychain::save(&mut tx, &row).await?;
+        let mut entry =
+            NewEntry::new("keychainReinstate", SubjectKind::Keychain, id).before("reason", was);
+        if let Some(reason) = by.reason {
+            entry = entry.because(reason);
+        }
+        audit::write(&mut tx, property, by.actor, now, entry).await?;
+        let event = NewEvent::new(EventKind::KeychainReinstated, SubjectKind::Keychain, id);
+        event::publish(&mut tx, property, by.actor, now, vec![event]).await?;
+        return by_hand(tx, env, row).await;
+    };
+    let Some(mut stay) = reservation::lock(&mut tx, property, reservation).await? else {
         return Ok(Err(Refused::NotFound));
     };
     if stay.blocked_at.is_none() {
@@ -92,23 +145,25 @@ pub async fn reinstate(
     stay.blocked_reason = None;
     reservation::save(&mut tx, &stay).await?;
     audit::write(&mut tx, property, by.actor, now, entry).await?;
-    decided(tx, env, property, &row).await
+    decided(tx, env, id, &stay).await
 }
 
 /// Decides at once, so that the person sees what came of it.
 async fn decided(
     mut tx: Tx,
     env: &Env,
-    property: PropertyId,
-    row: &Keychain,
+    keychain: KeychainId,
+    stay: &Reservation,
 ) -> Result<Result<Keychain, Refused>, DbError> {
-    let Some(house) = property::by_id(&mut tx, property).await? else {
+    let Some(house) = property::by_id(&mut tx, stay.property_id).await? else {
         return Ok(Err(Refused::NotFound));
     };
-    if reconcile(&mut tx, env, &house, row.reservation_id).await? == Reconciled::CodeTaken {
+    if reconcile(&mut tx, env, &house, stay.id).await? == Reconciled::CodeTaken {
         return Ok(Err(Refused::Busy));
     }
-    let row = keychain::by_ids(&mut tx, property, &[row.id]).await?.pop();
+    let row = keychain::by_ids(&mut tx, stay.property_id, &[keychain])
+        .await?
+        .pop();
     tx.commit().await?;
     Ok(row.ok_or(Refused::NotFound))
 }

@@ -1,10 +1,11 @@
 //! A person gives a keychain another PIN.
 
-use crate::Env;
 use crate::change::By;
-use crate::effects;
+use crate::effects::{self, Touched};
+use crate::job::enqueue;
 use crate::reconcile_access::choose::{Choice, Chooser};
 use crate::reconcile_access::{facts, ring};
+use crate::{Env, ProgramDevices, staff_access};
 use portal_domain::access::Door;
 use portal_domain::pin::{Proof, Unavailable};
 use portal_domain::{DeviceId, KeychainId, PinId, PropertyId, SubjectKind};
@@ -57,18 +58,29 @@ pub async fn rotate(
     let (Some(mut row), Some(house)) = (found, property::by_id(&mut tx, property).await?) else {
         return Ok(Err(Refused::NotFound));
     };
-    let Some(stay) = reservation::lock(&mut tx, property, row.reservation_id).await? else {
-        return Ok(Err(Refused::NotFound));
-    };
     if row.status(now).is_over() || row.superseded_by.is_some() {
         return Ok(Err(Refused::Over));
     }
-    let facts = facts(&mut tx, &house, &stay).await?;
-    let chooser = Chooser {
-        env,
-        now,
-        reservation: &stay,
-        facts: &facts,
+    let stay = match row.reservation_id {
+        Some(stay) => reservation::lock(&mut tx, property, stay).await?,
+        None => None,
+    };
+    let facts = match &stay {
+        Some(stay) => Some(facts(&mut tx, &house, stay).await?),
+        None => None,
+    };
+    let policy = house.policy();
+    let chooser = match (&stay, &facts) {
+        (Some(stay), Some(facts)) => Chooser::of(env, now, stay, facts),
+        _ => Chooser {
+            env,
+            now,
+            property,
+            reservation: None,
+            policy: &policy,
+            in_house: false,
+            known_numbers: Vec::new(),
+        },
     };
     let mut doors = keychain::doors(&mut tx, property, &[id]).await?;
     doors.sort_by_key(|door| (door.role as u8, door.space_id));
@@ -84,7 +96,8 @@ pub async fn rotate(
     let rows = device_pin::of_pins(&mut tx, property, &[row.pin_id]).await?;
     let held = rows.iter().filter(|row| row.was_ever_sent());
     let replaced = held.map(|row| row.device_id).collect();
-    let pushes = portal_store::pin_push::of_reservations(&mut tx, property, &[stay.id]).await?;
+    let stays: Vec<_> = row.reservation_id.into_iter().collect();
+    let pushes = portal_store::pin_push::of_reservations(&mut tx, property, &stays).await?;
     let mut rotation = Rotation {
         pms_copy: pushes.iter().any(|push| push.desired().is_some()),
         proof: found.proof.clone(),
@@ -101,7 +114,7 @@ pub async fn rotate(
         return Ok(Err(Refused::Busy));
     };
     let event = chooser.replaced(&mut tx, Some(&row), pin).await?;
-    row.pin_id = pin;
+    let old = std::mem::replace(&mut row.pin_id, pin);
     row.generation += 1;
     keychain::save(&mut tx, &row).await?;
     let entry = NewEntry::new("pinRotate", SubjectKind::Keychain, id)
@@ -110,8 +123,21 @@ pub async fn rotate(
     audit::write(&mut tx, property, by.actor, now, entry).await?;
     let events = event.into_iter().collect();
     event::publish(&mut tx, property, by.actor, now, events).await?;
-    let touched = effects::desire(&mut tx, env, &house, &stay, true).await?;
-    ring(&mut tx, property, stay.id, touched, now).await?;
+    match &stay {
+        Some(stay) => {
+            let touched = effects::desire(&mut tx, env, &house, stay, true).await?;
+            ring(&mut tx, property, stay.id, touched, now).await?;
+        }
+        None => {
+            // The old PIN first: no keychain uses it any more.
+            let mut touched = Touched::default();
+            effects::desire_of_pin(&mut tx, property, old, now, &mut touched).await?;
+            for device in touched.devices {
+                enqueue(&mut tx, now, &ProgramDevices { property, device }).await?;
+            }
+            staff_access::follow(&mut tx, &row, now).await?;
+        }
+    }
     tx.commit().await?;
     rotation.keychain = row;
     Ok(Ok(rotation))

@@ -69,12 +69,13 @@ impl Late {
         Self {
             text: "SELECT DISTINCT k.property_id, k.id, k.starts_at <= $1, \
                     CASE WHEN k.starts_at <= $2 THEN 'begun ' WHEN k.starts_at <= $3 THEN '1h ' \
-                        WHEN k.starts_at <= $1 THEN '4h ' ELSE '24h ' END || r.number \
+                        WHEN k.starts_at <= $1 THEN '4h ' ELSE '24h ' END || COALESCE(r.number, k.holder) \
                 FROM device_pins d \
                 JOIN keychains k ON k.property_id = d.property_id AND k.pin_id = d.pin_id \
                 JOIN devices v ON v.property_id = d.property_id AND v.id = d.device_id \
                     AND v.space_id = k.main_space_id \
-                JOIN reservations r ON r.property_id = k.property_id AND r.id = k.reservation_id \
+                LEFT JOIN reservations r \
+                    ON r.property_id = k.property_id AND r.id = k.reservation_id \
                 WHERE d.status IN ('WAITING', 'SENT', 'BLOCKED') \
                     AND d.desired_from <= $4 AND d.desired_until > $2 AND d.wanted_since <= $5 \
                     AND (d.attempts > 0 OR d.next_attempt_at IS NULL OR d.next_attempt_at <= $5) \
@@ -148,7 +149,7 @@ impl Late {
     /// Jobs that were given up.
     pub fn jobs() -> Self {
         Self {
-            text: "SELECT property_id, id, kind IN ('reconcile-access', 'program-devices'), \
+            text: "SELECT property_id, id, kind IN ('reconcile-access', 'staff-access', 'program-devices'), \
                     kind || ' ' || COALESCE(code, '') \
                 FROM jobs WHERE state = 'quarantined' AND property_id IS NOT NULL",
             times: Vec::new(),

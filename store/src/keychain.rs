@@ -23,8 +23,10 @@ pub struct Keychain {
     pub id: KeychainId,
     /// Whose.
     pub property_id: PropertyId,
-    /// For which reservation.
-    pub reservation_id: ReservationId,
+    /// For which reservation. None: a person made it for staff.
+    pub reservation_id: Option<ReservationId>,
+    /// Whom it was made for by hand.
+    pub holder: Option<String>,
     /// The space of the main room.
     pub main_space_id: SpaceId,
     /// Its PIN.
@@ -195,6 +197,20 @@ pub async fn superseded(
             .load(c)
             .await
     })
+}
+
+/// Keychains made by hand that open one of these spaces and are not over.
+pub async fn by_hand_in(
+    conn: &mut Conn,
+    property: PropertyId,
+    space: SpaceId,
+    now: DateTime<Utc>,
+) -> QueryResult<Vec<Keychain>> {
+    let all = opening(conn, property, space, now).await?;
+    Ok(all
+        .into_iter()
+        .filter(|keychain| keychain.holder.is_some())
+        .collect())
 }
 
 /// Every keychain with this PIN.

@@ -55,7 +55,7 @@ impl Pin {
 struct Row {
     id: PinId,
     property_id: PropertyId,
-    reservation_id: ReservationId,
+    reservation_id: Option<ReservationId>,
     sealed: Option<Vec<u8>>,
     code_index: Vec<u8>,
     length: i32,
@@ -157,7 +157,7 @@ pub async fn insert(
     conn: &mut Conn,
     sealer: &Sealer,
     property: PropertyId,
-    reservation: ReservationId,
+    reservation: Option<ReservationId>,
     code: &SecretString,
     proof: &Proof,
     window: Window,

@@ -335,7 +335,7 @@ diesel::table! {
     pins (id) {
         id -> Id,
         property_id -> Id,
-        reservation_id -> Id,
+        reservation_id -> Nullable<Id>,
         sealed -> Nullable<Binary>,
         code_index -> Binary,
         length -> Integer,
@@ -354,7 +354,8 @@ diesel::table! {
     keychains (id) {
         id -> Id,
         property_id -> Id,
-        reservation_id -> Id,
+        reservation_id -> Nullable<Id>,
+        holder -> Nullable<Text>,
         main_space_id -> Id,
         pin_id -> Id,
         starts_at -> Instant,

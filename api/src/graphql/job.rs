@@ -105,6 +105,7 @@ pub(crate) fn sentence(kind: &str, code: &str) -> String {
         "sync-devices" => "Reading the locks",
         "sync-reservations" => "Reading the reservations",
         "reconcile-access" => "Deciding about a reservation",
+        "staff-access" => "Following a keychain made by hand",
         "program-devices" => "Putting codes on a lock",
         "push-pins" => "Storing a PIN in the property management system",
         _ => "Background work",

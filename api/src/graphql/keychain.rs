@@ -44,7 +44,10 @@ impl Keychain {
             .zip(devices)
             .filter_map(|(row, device)| Some(PinCopy::on_device(row, device?)))
             .collect();
-        let push = load(ctx, (property, PushOf(self.0.reservation_id))).await?;
+        let push = match self.0.reservation_id {
+            Some(stay) => load(ctx, (property, PushOf(stay))).await?,
+            None => None,
+        };
         if let Some(push) = push.filter(|push| push.pin_id == self.0.pin_id) {
             let link = load(ctx, (property, push.integration_id)).await?;
             let app = link
@@ -78,6 +81,15 @@ impl Keychain {
         self.0.generation
     }
 
+    /// Whom a person made it for by hand. Null for that of a reservation, and where the caller may
+    /// not see names.
+    async fn holder(&self, ctx: &Context<'_>) -> Result<Option<&str>> {
+        let may = ctx
+            .viewer()?
+            .may(Permission::GuestsRead, self.0.property_id);
+        Ok(self.0.holder.as_deref().filter(|_| may))
+    }
+
     /// Opaque global identifier.
     pub(crate) async fn id(&self) -> ID {
         id::row(Kind::Keychain, self.0.property_id, self.0.id)
@@ -97,8 +109,10 @@ impl Keychain {
 
     /// The copy stored in the property management system. Null when none is wanted.
     async fn pms_copy(&self, ctx: &Context<'_>) -> Result<Option<PinPush>> {
-        let key = (self.0.property_id, PushOf(self.0.reservation_id));
-        let push = load(ctx, key).await?;
+        let Some(stay) = self.0.reservation_id else {
+            return Ok(None);
+        };
+        let push = load(ctx, (self.0.property_id, PushOf(stay))).await?;
         Ok(push
             .filter(|push| push.pin_id == self.0.pin_id)
             .map(PinPush))
@@ -125,9 +139,12 @@ impl Keychain {
             .provisioning(&rows.unwrap_or_default(), &installed, now))
     }
 
-    /// The reservation it was made for.
+    /// The reservation it was made for. Null when a person made it for staff.
     async fn reservation(&self, ctx: &Context<'_>) -> Result<Option<Reservation>> {
-        Reservation::load(ctx, self.0.property_id, self.0.reservation_id).await
+        match self.0.reservation_id {
+            Some(stay) => Reservation::load(ctx, self.0.property_id, stay).await,
+            None => Ok(None),
+        }
     }
 
     /// Who took it away, when and why.

@@ -147,7 +147,7 @@ fn second<K: Eq + Hash, A>(
 }
 
 rows_of! {
-    KeychainOf(ReservationId) => keychain::current, |row: &Keychain| Some(row.reservation_id), Keychain, one;
+    KeychainOf(ReservationId) => keychain::current, |row: &Keychain| row.reservation_id, Keychain, one;
     PushOf(ReservationId) => pin_push::of_reservations, |row: &PinPush| Some(row.reservation_id), PinPush, one;
     DoorsOf(KeychainId) => keychain::doors, |row: &KeychainDoor| Some(row.keychain_id), Vec<KeychainDoor>, all;
     DevicePinsOf(PinId) => device_pin::of_pins, |row: &DevicePin| Some(row.pin_id), Vec<DevicePin>, all;

@@ -30,6 +30,7 @@ mod revoke;
 mod room;
 mod space;
 mod space_link;
+mod staff_keychain;
 mod time;
 mod user_error;
 mod viewer;
@@ -76,6 +77,7 @@ pub struct Mutation(
     explain::ExplainMutation,
     keychain::KeychainMutation,
     revoke::RevokeMutation,
+    staff_keychain::StaffKeychainMutation,
     copy::CopyMutation,
     job::JobMutation,
     problem::ProblemMutation,

@@ -68,6 +68,7 @@ use super::revoke::{KeychainReinstateUserError, KeychainRevokeUserError, PinRota
 use super::room::{RoomMapUserError, RoomUnmapUserError};
 use super::space::SpaceCreateUserError;
 use super::space_link::{SpaceLinkUserError, SpaceUnlinkUserError};
+use super::staff_keychain::StaffKeychainCreateUserError;
 
 /// A problem with a mutation that the caller can put right. Each mutation has its own kind, with its
 /// own codes.
@@ -111,4 +112,5 @@ pub enum UserError {
     SpaceCreate(SpaceCreateUserError),
     SpaceLink(SpaceLinkUserError),
     SpaceUnlink(SpaceUnlinkUserError),
+    StaffKeychainCreate(StaffKeychainCreateUserError),
 }

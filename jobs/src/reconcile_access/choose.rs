@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use portal_domain::access::{Door, Facts};
 use portal_domain::pin::{self, Allocated, Lock, Unavailable, Wish};
 use portal_domain::{
-    DeviceRule, EventKind, KeychainDoorRole, PinId, PropertyId, SubjectKind, Window,
+    DeviceRule, EventKind, KeychainDoorRole, PinId, Policy, PropertyId, ReservationId, SubjectKind,
+    Window,
 };
 use portal_store::event::NewEvent;
 use portal_store::keychain::Keychain;
@@ -30,15 +31,40 @@ pub(crate) enum Choice {
 pub(crate) struct Chooser<'a> {
     pub(crate) env: &'a Env,
     pub(crate) now: DateTime<Utc>,
-    pub(crate) reservation: &'a Reservation,
-    pub(crate) facts: &'a Facts,
+    pub(crate) property: PropertyId,
+    /// For whose sake. None: for staff.
+    pub(crate) reservation: Option<ReservationId>,
+    pub(crate) policy: &'a Policy,
+    /// Whether a guest in the house holds the keychain.
+    pub(crate) in_house: bool,
+    /// Numbers a stranger may know: of the room, the reservation.
+    pub(crate) known_numbers: Vec<String>,
+}
+
+impl<'a> Chooser<'a> {
+    /// For a reservation.
+    pub(crate) fn of(
+        env: &'a Env,
+        now: DateTime<Utc>,
+        reservation: &Reservation,
+        facts: &'a Facts,
+    ) -> Self {
+        let mut known_numbers: Vec<String> =
+            facts.rooms.iter().map(|room| room.name.clone()).collect();
+        known_numbers.push(reservation.number.clone());
+        Self {
+            env,
+            now,
+            property: reservation.property_id,
+            reservation: Some(reservation.id),
+            policy: &facts.policy,
+            in_house: facts.in_house(),
+            known_numbers,
+        }
+    }
 }
 
 impl Chooser<'_> {
-    fn property(&self) -> PropertyId {
-        self.reservation.property_id
-    }
-
     /// Chooses a PIN for these doors. Whoever is in the house and keeps the main door keeps the PIN
     /// too, whatever locks were added or rules changed since.
     pub(crate) async fn choose(
@@ -93,7 +119,7 @@ impl Chooser<'_> {
         Uses::read(
             tx,
             &self.env.sealer,
-            self.property(),
+            self.property,
             wish.window,
             live.map(|keychain| keychain.pin_id),
             wish.cooldown_days,
@@ -111,15 +137,15 @@ impl Chooser<'_> {
     ) -> Result<Result<PinId, Taken>, DbError> {
         match choice {
             Choice::Kept(pin) => {
-                let kept = portal_store::pin::occupy(tx, self.property(), *pin, window).await?;
+                let kept = portal_store::pin::occupy(tx, self.property, *pin, window).await?;
                 Ok(kept.then_some(*pin).ok_or(Taken))
             }
             Choice::New(found) => {
                 let inserted = portal_store::pin::insert(
                     tx,
                     &self.env.sealer,
-                    self.property(),
-                    self.reservation.id,
+                    self.property,
+                    self.reservation,
                     &found.code.clone().into(),
                     &found.proof,
                     window,
@@ -141,18 +167,21 @@ impl Chooser<'_> {
         let kind = match live {
             Some(keychain) if keychain.pin_id == new => return Ok(None),
             Some(keychain) => {
-                portal_store::pin::retire(tx, self.property(), keychain.pin_id, self.now).await?;
+                portal_store::pin::retire(tx, self.property, keychain.pin_id, self.now).await?;
                 EventKind::PinRotated
             }
             None => EventKind::PinAllocated,
         };
         let event = NewEvent::new(kind, SubjectKind::Pin, new);
-        Ok(Some(event.with("reservation", self.reservation.id)))
+        Ok(Some(match self.reservation {
+            Some(reservation) => event.with("reservation", reservation),
+            None => event,
+        }))
     }
 
     /// Whether the guest is in the house and holds the main door of these.
     pub(crate) fn is_protected(&self, live: &Keychain, doors: &[Door]) -> bool {
-        self.facts.in_house()
+        self.in_house
             && live.revoked_at.is_none()
             && doors.first().map(|door| door.space) == Some(live.main_space_id)
     }
@@ -167,8 +196,7 @@ impl Chooser<'_> {
             return Ok(None);
         };
         let (sealer, pin) = (&self.env.sealer, keychain.pin_id);
-        let mut open =
-            portal_store::pin::open(tx, sealer, self.property(), &[pin], self.now).await?;
+        let mut open = portal_store::pin::open(tx, sealer, self.property, &[pin], self.now).await?;
         Ok(open.remove(&pin))
     }
 
@@ -194,7 +222,7 @@ impl Chooser<'_> {
             return Ok(Vec::new());
         };
         let spaces: Vec<_> = added.iter().map(|door| door.space).collect();
-        let devices = device::in_spaces(tx, self.property(), &spaces).await?;
+        let devices = device::in_spaces(tx, self.property, &spaces).await?;
         let takes = |rules: Vec<DeviceRule>| {
             rules
                 .iter()
@@ -216,7 +244,7 @@ impl Chooser<'_> {
         doors: &[Door],
         window: Window,
     ) -> Result<Wish, DbError> {
-        let property = self.property();
+        let property = self.property;
         let ids: Vec<_> = doors.iter().map(|door| door.space).collect();
         let spaces = space::by_ids(tx, property, &ids).await?;
         let devices = device::in_spaces(tx, property, &ids).await?;
@@ -235,12 +263,11 @@ impl Chooser<'_> {
             })
             .collect();
         let mut known_numbers: Vec<String> = ids.iter().map(|id| name(*id)).collect();
-        known_numbers.extend(self.facts.rooms.iter().map(|room| room.name.clone()));
-        known_numbers.push(self.reservation.number.clone());
+        known_numbers.extend(self.known_numbers.iter().cloned());
         Ok(Wish {
             locks,
-            length: u8::try_from(self.facts.policy.pin_length).unwrap_or(6),
-            cooldown_days: self.facts.policy.cooldown_days,
+            length: u8::try_from(self.policy.pin_length).unwrap_or(6),
+            cooldown_days: self.policy.cooldown_days,
             window,
             known_numbers,
             current: None,

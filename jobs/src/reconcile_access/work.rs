@@ -126,12 +126,7 @@ impl Work<'_> {
     }
 
     fn chooser(&self) -> Chooser<'_> {
-        Chooser {
-            env: self.env,
-            now: self.now,
-            reservation: self.reservation,
-            facts: self.facts,
-        }
+        Chooser::of(self.env, self.now, self.reservation, self.facts)
     }
 
     /// A door that was added and would not take the PIN of a guest in the house is left out: the
@@ -244,7 +239,8 @@ impl Work<'_> {
         Keychain {
             id: KeychainId::new(),
             property_id: self.reservation.property_id,
-            reservation_id: self.reservation.id,
+            reservation_id: Some(self.reservation.id),
+            holder: None,
             main_space_id: access.doors[0].space,
             pin_id: pin,
             starts_at: access.window.from.into(),

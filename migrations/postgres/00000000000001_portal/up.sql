@@ -344,8 +344,8 @@ CREATE INDEX reservations_due ON reservations (decide_at) WHERE decide_at IS NOT
 CREATE TABLE pins (
   id uuid PRIMARY KEY,
   property_id uuid NOT NULL REFERENCES properties (id),
-  -- For whose sake it was chosen.
-  reservation_id uuid NOT NULL,
+  -- For whose sake it was chosen. None: for staff.
+  reservation_id uuid,
   sealed bytea,
   code_index bytea NOT NULL,
   length integer NOT NULL,
@@ -367,7 +367,9 @@ CREATE INDEX pins_by_reservation ON pins (property_id, reservation_id);
 CREATE TABLE keychains (
   id uuid PRIMARY KEY,
   property_id uuid NOT NULL,
-  reservation_id uuid NOT NULL,
+  reservation_id uuid,
+  -- Whom it was made for by hand, where it is for no reservation.
+  holder text,
   main_space_id uuid NOT NULL,
   pin_id uuid NOT NULL,
   starts_at timestamptz NOT NULL,
@@ -382,6 +384,7 @@ CREATE TABLE keychains (
   superseded_by uuid,
   created_at timestamptz NOT NULL,
   UNIQUE (property_id, id),
+  CHECK ((reservation_id IS NULL) <> (holder IS NULL)),
   FOREIGN KEY (property_id, reservation_id) REFERENCES reservations (property_id, id),
   FOREIGN KEY (property_id, main_space_id) REFERENCES spaces (property_id, id),
   FOREIGN KEY (property_id, pin_id) REFERENCES pins (property_id, id),

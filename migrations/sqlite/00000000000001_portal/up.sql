@@ -342,8 +342,8 @@ CREATE INDEX reservations_due ON reservations (decide_at) WHERE decide_at IS NOT
 CREATE TABLE pins (
   id BLOB PRIMARY KEY NOT NULL,
   property_id BLOB NOT NULL REFERENCES properties (id),
-  -- For whose sake it was chosen.
-  reservation_id BLOB NOT NULL,
+  -- For whose sake it was chosen. None: for staff.
+  reservation_id BLOB,
   sealed BLOB,
   code_index BLOB NOT NULL,
   length INTEGER NOT NULL,
@@ -373,7 +373,9 @@ CREATE INDEX pins_by_reservation ON pins (property_id, reservation_id);
 CREATE TABLE keychains (
   id BLOB PRIMARY KEY NOT NULL,
   property_id BLOB NOT NULL,
-  reservation_id BLOB NOT NULL,
+  reservation_id BLOB,
+  -- Whom it was made for by hand, where it is for no reservation.
+  holder TEXT,
   main_space_id BLOB NOT NULL,
   pin_id BLOB NOT NULL,
   starts_at BIGINT NOT NULL,
@@ -388,6 +390,7 @@ CREATE TABLE keychains (
   superseded_by BLOB,
   created_at BIGINT NOT NULL,
   UNIQUE (property_id, id),
+  CHECK ((reservation_id IS NULL) <> (holder IS NULL)),
   FOREIGN KEY (property_id, reservation_id) REFERENCES reservations (property_id, id),
   FOREIGN KEY (property_id, main_space_id) REFERENCES spaces (property_id, id),
   FOREIGN KEY (property_id, pin_id) REFERENCES pins (property_id, id),
