@@ -60,7 +60,7 @@ impl Chooser<'_> {
         {
             return Ok(Ok(Choice::Kept(keychain.pin_id)));
         }
-        let found = pin::allocate(&wish, |code| uses.of(code), &mut self.env.chance.rng());
+        let found = pin::allocate(&wish, uses, &mut self.env.chance.rng());
         Ok(found.map(|found| match live {
             Some(keychain) if wish.current.as_ref() == Some(&found.code) => {
                 Choice::Kept(keychain.pin_id)
@@ -80,7 +80,7 @@ impl Chooser<'_> {
         // Read without leaving the own one out: it counts as taken.
         let uses = self.uses(tx, None, &wish).await?;
         let mut rng = self.env.chance.rng();
-        Ok(pin::allocate(&wish, |code| uses.of(code), &mut rng))
+        Ok(pin::allocate(&wish, uses, &mut rng))
     }
 
     /// What others use around the window.
@@ -90,16 +90,19 @@ impl Chooser<'_> {
         live: Option<&Keychain>,
         wish: &Wish,
     ) -> Result<Uses, DbError> {
-        Uses::read(
+        let sealer = &self.env.sealer;
+        let uses = Uses::read(
             tx,
-            &self.env.sealer,
+            sealer,
             self.property(),
             wish.window,
             live.map(|keychain| keychain.pin_id),
             wish.cooldown_days,
             self.now,
         )
-        .await
+        .await?;
+        uses.with_beginnings(tx, sealer, &wish.locks, self.now)
+            .await
     }
 
     /// Stores a choice for the window.
@@ -230,6 +233,8 @@ impl Chooser<'_> {
                 let devices = devices.iter().filter(|d| d.space_id == Some(door.space));
                 devices.map(|device| Lock {
                     space: name(door.space),
+                    role: door.role,
+                    device: device.id,
                     rules: device.rules(),
                 })
             })
@@ -244,6 +249,8 @@ impl Chooser<'_> {
             window,
             known_numbers,
             current: None,
+            avoid_current: false,
+            asked: None,
         })
     }
 }
