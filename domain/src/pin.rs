@@ -179,4 +179,6 @@ pub fn allocate(
 }
 
 #[cfg(test)]
+mod draws;
+#[cfg(test)]
 mod tests;
