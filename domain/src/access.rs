@@ -304,4 +304,4 @@ pub fn change(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
