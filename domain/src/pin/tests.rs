@@ -5,6 +5,7 @@ use rand::rngs::StdRng;
 use std::collections::HashSet;
 
 mod asked;
+mod kept;
 mod refusals;
 pub(super) mod stranger;
 
