@@ -9,6 +9,7 @@ mod given_up_and_waiting;
 mod harness;
 mod import;
 mod mews_contract;
+mod no_two_guests_share_a_pin;
 mod pins_on_locks_and_in_mews;
 mod plans;
 mod policy_and_mode;

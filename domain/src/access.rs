@@ -304,4 +304,6 @@ pub fn change(
 }
 
 #[cfg(test)]
-mod tests;
+mod invariants;
+#[cfg(test)]
+pub(crate) mod tests;

@@ -69,6 +69,8 @@ pub enum DeviceRule {
     NoRepeat(u8),
     /// At least so many different digits.
     MinDistinct(u8),
+    /// No two codes on the device with the same first so many digits.
+    UniquePrefix(u8),
     /// How many codes fit.
     MaxCodes(u32),
     /// How early a code may or must be sent.
@@ -91,6 +93,7 @@ impl DeviceRule {
             Self::NoRun(_) => "NO_RUN",
             Self::NoRepeat(_) => "NO_REPEAT",
             Self::MinDistinct(_) => "MIN_DISTINCT",
+            Self::UniquePrefix(_) => "UNIQUE_PREFIX",
             Self::MaxCodes(_) => "MAX_CODES",
             Self::Lead(_) => "LEAD",
             Self::ReadBack(_) => "READ_BACK",
@@ -109,9 +112,11 @@ impl DeviceRule {
             Self::Lengths(lengths) => list(lengths),
             Self::Digits(digits) => digits.clone(),
             Self::NotStarting(beginnings) => list(beginnings),
-            Self::NoRun(n) | Self::NoRepeat(n) | Self::MinDistinct(n) | Self::Label(n) => {
-                n.to_string()
-            }
+            Self::NoRun(n)
+            | Self::NoRepeat(n)
+            | Self::MinDistinct(n)
+            | Self::UniquePrefix(n)
+            | Self::Label(n) => n.to_string(),
             Self::MaxCodes(n) => n.to_string(),
             Self::Lead(Lead::Preload { hours }) => format!("{hours} h"),
             Self::Lead(Lead::JustInTime { minutes }) => format!("{minutes} min"),

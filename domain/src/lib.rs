@@ -12,6 +12,7 @@ mod event;
 mod id;
 mod integration;
 mod keychain;
+pub mod local;
 pub mod mapping;
 pub mod pin;
 mod plan;

@@ -14,8 +14,9 @@ use crate::job::{Job, JobError, enqueue};
 use crate::program_devices::{self, mark};
 use crate::{Env, ProgramDevices, PushPins, SyncReservations, account, catch_up};
 use crate::{effects, trigger, validate_integration};
-use chrono::{DateTime, Days, Duration, NaiveTime, TimeZone, Utc};
+use chrono::{DateTime, Days, Duration, NaiveTime, Utc};
 use chrono_tz::Tz;
+use portal_domain::local::{self, Edge};
 use portal_domain::{
     ActorKind, AppCategory, CredentialState, DeviceId, DevicePinStatus, Drift, EventKind,
     IntegrationId, IntegrationStatus, PropertyId, SubjectKind, SyncState, ValidationTrigger,
@@ -564,9 +565,7 @@ fn next_night(env: &Env, zone: Tz) -> DateTime<Utc> {
     let today = now.with_timezone(&zone).date_naive();
     (0..3)
         .filter_map(|days| today.checked_add_days(Days::new(days)))
-        // An hour the clock leaps over does not exist; the next night has one.
-        .filter_map(|day| zone.from_local_datetime(&day.and_time(at)).earliest())
-        .map(|local| local.to_utc())
+        .map(|day| local::instant(zone, day.and_time(at), Edge::Start))
         .find(|at| *at > now + Duration::hours(1))
         .unwrap_or(now + Duration::days(1))
 }

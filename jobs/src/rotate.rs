@@ -7,7 +7,7 @@ use crate::reconcile_access::choose::{Choice, Chooser};
 use crate::reconcile_access::{facts, ring};
 use crate::{Env, ProgramDevices, staff_access};
 use portal_domain::access::Door;
-use portal_domain::pin::{Proof, Unavailable};
+use portal_domain::pin::{Asked, Proof, Unavailable};
 use portal_domain::{DeviceId, KeychainId, PinId, PropertyId, SubjectKind};
 use portal_store::audit::{self, NewEntry};
 use portal_store::event;
@@ -44,11 +44,13 @@ pub struct Rotation {
 
 /// Chooses another PIN for a keychain and puts it in the place of the old one on every lock and in
 /// the PMS. A dry run writes nothing.
+#[expect(clippy::too_many_arguments, reason = "what is asked for, and by whom")]
 pub async fn rotate(
     env: &Env,
     property: PropertyId,
     id: KeychainId,
     reason: &str,
+    asked: Option<Asked>,
     dry_run: bool,
     by: &By<'_>,
 ) -> Result<Result<Rotation, Refused>, DbError> {
@@ -70,7 +72,7 @@ pub async fn rotate(
         None => None,
     };
     let policy = house.policy();
-    let chooser = match (&stay, &facts) {
+    let mut chooser = match (&stay, &facts) {
         (Some(stay), Some(facts)) => Chooser::of(env, now, stay, facts),
         _ => Chooser {
             env,
@@ -80,8 +82,10 @@ pub async fn rotate(
             policy: &policy,
             in_house: false,
             known_numbers: Vec::new(),
+            asked: None,
         },
     };
+    chooser.asked = asked;
     let mut doors = keychain::doors(&mut tx, property, &[id]).await?;
     doors.sort_by_key(|door| (door.role as u8, door.space_id));
     let doors: Vec<Door> = doors.iter().map(KeychainDoor::door).collect();

@@ -7,7 +7,7 @@ use crate::reconcile_access::choose::Chooser;
 use crate::{Env, ProgramDevices};
 use chrono::{DateTime, Utc};
 use portal_domain::access::Door;
-use portal_domain::pin::Unavailable;
+use portal_domain::pin::{Asked, Unavailable};
 use portal_domain::{
     EventKind, KeychainDoorRole, KeychainId, PinId, PropertyId, SpaceId, SubjectKind, Window,
 };
@@ -99,6 +99,8 @@ pub struct New<'a> {
     pub spaces: &'a [SpaceId],
     /// From when until when.
     pub window: Window,
+    /// The digits it shall have, if a person asked for some.
+    pub asked: Option<Asked>,
 }
 
 /// Why none was made.
@@ -162,6 +164,7 @@ pub async fn create(
         policy: &policy,
         in_house: false,
         known_numbers: Vec::new(),
+        asked: new.asked.clone(),
     };
     let choice = match chooser.choose(&mut tx, None, &doors, new.window).await? {
         Ok(choice) => choice,

@@ -3,7 +3,9 @@
 use crate::conn::{Conn, on};
 use crate::schema::device_pins;
 use chrono::{DateTime, Utc};
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
 use portal_domain::sql::{AnyId, Timestamp};
 use portal_domain::{
@@ -216,6 +218,26 @@ pub async fn ever_on_device(
             .load(c)
             .await
     })
+}
+
+/// PINs that some device still holds though it shall forget them, or cannot forget yet.
+pub async fn lingering(conn: &mut Conn, property: PropertyId) -> QueryResult<Vec<PinId>> {
+    let mut pins = Vec::new();
+    // In words the indexes of these few rows are made with, which a parameter would not match.
+    for status in ["status = 'REMOVING'", "status = 'RESIDUAL'"] {
+        let found: Vec<PinId> = on!(conn, c => {
+            device_pins::table
+                .filter(device_pins::property_id.eq(property))
+                .filter(sql::<Bool>(status))
+                .select(device_pins::pin_id)
+                .load(c)
+                .await
+        })?;
+        pins.extend(found);
+    }
+    pins.sort_unstable();
+    pins.dedup();
+    Ok(pins)
 }
 
 /// By id.

@@ -1,18 +1,18 @@
 //! PINs: sealed, found by keyed index, never two alike in a house at one time.
 
 use crate::conn::{Conn, DbError, on};
-use crate::key;
 use crate::schema::pins;
 use crate::seal::{DataKey, Place, Sealer};
+use crate::{device_pin, key};
 use chrono::{DateTime, Duration, Utc};
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel_async::RunQueryDsl;
-use portal_domain::pin::{Proof, Use};
+use portal_domain::pin::{Lock, Others, Proof, Use};
 use portal_domain::sql::Timestamp;
-use portal_domain::{PinId, PropertyId, ReservationId, Window};
+use portal_domain::{DeviceId, DeviceRule, PinId, PropertyId, ReservationId, Window};
 use secrecy::{ExposeSecret, SecretString};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// How long after its window a PIN stays nobody else's.
 const REST: Duration = Duration::hours(24);
@@ -82,8 +82,13 @@ fn occupied(window: Window) -> (Timestamp, Timestamp) {
 
 /// What other guests of a house use around a window. Knows no digits: codes are compared by index.
 pub struct Uses {
+    property: PropertyId,
     index: DataKey,
-    uses: HashMap<Vec<u8>, Use>,
+    codes: HashMap<Vec<u8>, Use>,
+    /// PINs others hold in the window.
+    taken: HashSet<PinId>,
+    /// How these begin on devices that look at it, by index.
+    beginnings: HashMap<DeviceId, HashSet<Vec<u8>>>,
 }
 
 impl std::fmt::Debug for Uses {
@@ -93,7 +98,8 @@ impl std::fmt::Debug for Uses {
 }
 
 impl Uses {
-    /// Reads what others use, as far back as the longest cool-down.
+    /// Reads what others use, as far back as the longest cool-down, and whatever still sticks to a
+    /// device.
     pub async fn read(
         conn: &mut Conn,
         sealer: &Sealer,
@@ -106,21 +112,29 @@ impl Uses {
         let index = key::index(conn, sealer, now).await?;
         let (from, until) = occupied(window);
         let back = Timestamp(window.from - Duration::days(cooldown_days.into()));
+        let lingering = device_pin::lingering(conn, property).await?;
         let rows: Vec<(PinId, Vec<u8>, Timestamp, Timestamp)> = on!(conn, c => {
             pins::table
                 .filter(pins::property_id.eq(property))
-                .filter(pins::occupied_until.gt(back))
-                .filter(pins::occupied_from.lt(until))
+                .filter(
+                    pins::occupied_until
+                        .gt(back)
+                        .and(pins::occupied_from.lt(until))
+                        .or(pins::id.eq_any(&lingering)),
+                )
                 .select((pins::id, pins::code_index, pins::occupied_from, pins::occupied_until))
                 .load(c)
                 .await
         })?;
-        let mut uses = HashMap::new();
+        let lingering: HashSet<PinId> = lingering.into_iter().collect();
+        let mut codes = HashMap::new();
+        let mut taken = HashSet::new();
         for (id, code, _, used_until) in rows {
             if Some(id) == besides {
                 continue;
             }
-            let this = if used_until > from {
+            let this = if used_until > from || lingering.contains(&id) {
+                taken.insert(id);
                 Use::Taken
             } else {
                 let days = (*from - *used_until).num_days();
@@ -128,20 +142,75 @@ impl Uses {
                     days: i32::try_from(days).unwrap_or(i32::MAX),
                 }
             };
-            let known = uses.entry(code).or_insert(this);
+            let known = codes.entry(code).or_insert(this);
             *known = match (*known, this) {
                 (Use::Past { days: a }, Use::Past { days: b }) => Use::Past { days: a.min(b) },
                 (Use::Free, other) => other,
                 _ => Use::Taken,
             };
         }
-        Ok(Self { index, uses })
+        Ok(Self {
+            property,
+            index,
+            codes,
+            taken,
+            beginnings: HashMap::new(),
+        })
+    }
+
+    /// Reads, for locks that take each beginning once, how the codes on them begin. They are few, so
+    /// that the codes are opened for it; no constraint says the same, only the order of the house's
+    /// transactions.
+    pub async fn with_beginnings(
+        mut self,
+        conn: &mut Conn,
+        sealer: &Sealer,
+        locks: &[Lock],
+        now: DateTime<Utc>,
+    ) -> Result<Self, DbError> {
+        for lock in locks {
+            for rule in &lock.rules {
+                let DeviceRule::UniquePrefix(digits) = rule else {
+                    continue;
+                };
+                let on_lock = device_pin::on_device(conn, self.property, lock.device).await?;
+                let ids: Vec<PinId> = on_lock
+                    .into_iter()
+                    .map(|row| row.pin_id)
+                    .filter(|id| self.taken.contains(id))
+                    .collect();
+                let codes = open(conn, sealer, self.property, &ids, now).await?;
+                let index = &self.index;
+                let beginnings = codes.values().map(|code| {
+                    let code = code.expose_secret();
+                    let beginning = code.get(..usize::from(*digits)).unwrap_or(code);
+                    index.index("pins", "beginning", beginning)
+                });
+                self.beginnings
+                    .entry(lock.device)
+                    .or_default()
+                    .extend(beginnings);
+            }
+        }
+        Ok(self)
     }
 
     /// Whether others use a code.
     pub fn of(&self, code: &str) -> Use {
         let index = self.index.index("pins", "code", code);
-        self.uses.get(&index).copied().unwrap_or(Use::Free)
+        self.codes.get(&index).copied().unwrap_or(Use::Free)
+    }
+}
+
+impl Others for Uses {
+    fn code(&mut self, code: &str) -> Use {
+        self.of(code)
+    }
+
+    fn begins(&mut self, device: DeviceId, beginning: &str) -> bool {
+        self.beginnings
+            .get(&device)
+            .is_some_and(|held| held.contains(&self.index.index("pins", "beginning", beginning)))
     }
 }
 

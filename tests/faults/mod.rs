@@ -11,7 +11,7 @@ mod trouble;
 pub(crate) mod world;
 
 /// A count a person may raise for a long run.
-fn count(variable: &str, usual: usize) -> usize {
+pub(crate) fn count(variable: &str, usual: usize) -> usize {
     std::env::var(variable)
         .ok()
         .and_then(|text| text.parse().ok())
@@ -19,7 +19,7 @@ fn count(variable: &str, usual: usize) -> usize {
 }
 
 /// The seed of a random test: the one a person gives, or a new one.
-fn seed(variable: &str) -> u64 {
+pub(crate) fn seed(variable: &str) -> u64 {
     std::env::var(variable)
         .ok()
         .and_then(|text| text.parse().ok())

@@ -118,6 +118,8 @@ pub enum DeviceRuleKind {
     ReadBack,
     /// Whether a code can be taken off before its end.
     Revocable,
+    /// No two codes on the device with the same first so many digits.
+    UniquePrefix,
 }
 
 /// One rule for codes on a device.
@@ -139,6 +141,7 @@ impl From<&portal_domain::DeviceRule> for DeviceRule {
             R::NoRun(_) => DeviceRuleKind::NoRun,
             R::NoRepeat(_) => DeviceRuleKind::NoRepeat,
             R::MinDistinct(_) => DeviceRuleKind::MinDistinct,
+            R::UniquePrefix(_) => DeviceRuleKind::UniquePrefix,
             R::MaxCodes(_) => DeviceRuleKind::MaxCodes,
             R::Lead(_) => DeviceRuleKind::Lead,
             R::ReadBack(_) => DeviceRuleKind::ReadBack,

@@ -15,6 +15,7 @@ use async_graphql::connection::Connection;
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use chrono::Duration;
 use portal_domain::access::Words;
+use portal_domain::local;
 use portal_domain::{
     ActorKind, IntegrationStatus, Permission, PropertyId, ReservationId, ReservationState,
     ReservationTransfer, RoomId, WithheldCode,
@@ -301,19 +302,6 @@ impl ReservationFilter {
         zone: chrono_tz::Tz,
         transfer: Vec<ReservationTransfer>,
     ) -> Filter {
-        let midnight = |date: chrono::NaiveDate| {
-            let local = date.and_time(chrono::NaiveTime::MIN);
-            // Where the clocks skip midnight the day begins at the first instant after the gap.
-            local
-                .and_local_timezone(zone)
-                .earliest()
-                .or_else(|| {
-                    (local + Duration::hours(1))
-                        .and_local_timezone(zone)
-                        .earliest()
-                })
-                .map(|at| at.to_utc())
-        };
         let room = self.room.map(|room| {
             id::row_of(Kind::Room, &room)
                 .filter(|room| room.property == property)
@@ -322,8 +310,11 @@ impl ReservationFilter {
         });
         Filter {
             transfer,
-            from: self.from.and_then(|day| midnight(day.0)),
-            to: self.to.and_then(|day| day.0.succ_opt()).and_then(midnight),
+            from: self.from.map(|day| local::day_begins(zone, day.0)),
+            to: self
+                .to
+                .and_then(|day| day.0.succ_opt())
+                .map(|next| local::day_begins(zone, next)),
             number: self.number,
             room,
             states: self.states.unwrap_or_default(),

@@ -6,7 +6,8 @@ use super::keychain::{Keychain, PinProof};
 use super::property;
 use super::user_error::payload;
 use super::{Reach, Result, load};
-use async_graphql::{Context, ID, InputObject, Object};
+use async_graphql::{Context, Enum, ID, InputObject, Object};
+use portal_domain::pin::Asked;
 use portal_domain::{DeviceId, KeychainId, Permission, PropertyId};
 use portal_jobs::change::By;
 use portal_jobs::{revoke, rotate};
@@ -20,6 +21,40 @@ pub struct KeychainRevokeInput {
     /// Why, for staff and the audit log.
     reason: String,
 }
+
+/// How much a person wants these digits.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PinWish {
+    /// If they suit; others otherwise.
+    Preferred,
+    /// These or none.
+    Strict,
+}
+
+/// Digits a person asks for. They are answered nowhere: pinReveal shows them.
+#[derive(InputObject)]
+pub struct AskedPin {
+    /// The digits.
+    code: String,
+    /// How much they are wanted.
+    #[graphql(default_with = "PinWish::Preferred")]
+    wish: PinWish,
+}
+
+impl AskedPin {
+    /// As the allocator takes it. `None`: these are no digits of a PIN.
+    pub(crate) fn read(&self) -> Option<Asked> {
+        let code = self.code.trim();
+        let digits = code.len() <= 9 && code.bytes().all(|byte| byte.is_ascii_digit());
+        (digits && code.len() >= 4).then(|| Asked {
+            code: code.to_owned(),
+            strict: self.wish == PinWish::Strict,
+        })
+    }
+}
+
+/// The sentence about an asked PIN that is none.
+pub(crate) const NO_DIGITS: &str = "Give a PIN of 4 to 9 digits.";
 
 payload! {
     "keychainRevoke", KeychainRevokePayload, KeychainRevokeUserError, KeychainRevokeErrorCode;
@@ -67,6 +102,8 @@ pub struct PinRotateInput {
     dry_run: bool,
     /// Keychain whose PIN to replace.
     keychain: ID,
+    /// The digits it shall have. Chosen by chance when left out, which is best.
+    pin: Option<AskedPin>,
     /// Why, for the audit log.
     reason: String,
 }
@@ -122,7 +159,9 @@ payload! {
     Busy,
     /// There is no such keychain, or it is not the caller's to see.
     KeychainNotFound,
-    /// No other PIN suits all doors.
+    /// The PIN asked for has not 4 to 9 digits.
+    PinInvalid,
+    /// No other PIN suits all doors, or the one asked for does not.
     PinUnavailable,
     /// The reason is empty.
     ReasonMissing,
@@ -249,8 +288,12 @@ impl RevokeMutation {
             user: None,
             reason: Some(reason),
         };
-        let env = ctx.env()?;
-        match rotate::rotate(env, property, id, reason, input.dry_run, &by).await? {
+        let asked = input.pin.as_ref().map(AskedPin::read);
+        if asked == Some(None) {
+            return refused(Code::PinInvalid, "pin", NO_DIGITS);
+        }
+        let (env, asked, dry) = (ctx.env()?, asked.flatten(), input.dry_run);
+        match rotate::rotate(env, property, id, reason, asked, dry, &by).await? {
             Ok(rotation) => Ok(Some(PinRotatePayload {
                 keychain: Some(Keychain(rotation.keychain.clone())),
                 rotation: Some(PinRotation { property, rotation }),
@@ -265,8 +308,8 @@ impl RevokeMutation {
             }
             Err(rotate::Refused::Busy) => refused(Code::Busy, "keychain", BUSY),
             Err(rotate::Refused::Unavailable(why)) => {
-                let message = format!("No other PIN suits all doors: {why}.");
-                refused(Code::PinUnavailable, "keychain", &message)
+                let message = format!("No such PIN suits all doors: {why}.");
+                refused(Code::PinUnavailable, "pin", &message)
             }
         }
     }

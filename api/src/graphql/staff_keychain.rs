@@ -3,6 +3,7 @@
 use super::id::Kind;
 use super::keychain::Keychain;
 use super::property;
+use super::revoke::{AskedPin, NO_DIGITS};
 use super::time::Instant;
 use super::user_error::payload;
 use super::{Reach, Result, id};
@@ -26,6 +27,8 @@ pub struct StaffKeychainCreateInput {
     ends_at: Instant,
     /// Whom it is for: a name or a task.
     holder: String,
+    /// The PIN it shall have. Chosen by chance when left out, which is best.
+    pin: Option<AskedPin>,
     /// Where.
     property: ID,
     /// Why, for the audit log.
@@ -47,7 +50,9 @@ payload! {
     HolderInvalid,
     /// None of the spaces has a lock.
     NoLock,
-    /// No PIN suits all doors.
+    /// The PIN asked for has not 4 to 9 digits.
+    PinInvalid,
+    /// No PIN suits all doors, or the one asked for does not.
     PinUnavailable,
     /// There is no such property, or it is not the caller's to see.
     PropertyNotFound,
@@ -118,7 +123,12 @@ impl StaffKeychainMutation {
         let Some(spaces) = spaces.filter(|all| !all.is_empty() && all.len() <= MOST_SPACES) else {
             return no_space();
         };
+        let asked = input.pin.as_ref().map(AskedPin::read);
+        if asked == Some(None) {
+            return refused(Code::PinInvalid, "pin", NO_DIGITS);
+        }
         let new = New {
+            asked: asked.flatten(),
             holder,
             spaces: &spaces,
             window: Window { from, until },

@@ -30,7 +30,7 @@ fn room(name: &str, space: Option<SpaceFacts>) -> RoomFacts {
 }
 
 /// A confirmed stay from the 2nd to the 5th in room 101, mapped, with a lock.
-fn stay() -> Facts {
+pub(crate) fn stay() -> Facts {
     Facts {
         state: State::Confirmed,
         scheduled: Window {

@@ -3,7 +3,7 @@
 use crate::Env;
 use chrono::{DateTime, Utc};
 use portal_domain::access::{Door, Facts};
-use portal_domain::pin::{self, Allocated, Lock, Unavailable, Wish};
+use portal_domain::pin::{self, Allocated, Asked, Lock, Unavailable, Wish};
 use portal_domain::{
     DeviceRule, EventKind, KeychainDoorRole, PinId, Policy, PropertyId, ReservationId, SubjectKind,
     Window,
@@ -39,6 +39,8 @@ pub(crate) struct Chooser<'a> {
     pub(crate) in_house: bool,
     /// Numbers a stranger may know: of the room, the reservation.
     pub(crate) known_numbers: Vec<String>,
+    /// The digits a person asked for.
+    pub(crate) asked: Option<Asked>,
 }
 
 impl<'a> Chooser<'a> {
@@ -60,6 +62,7 @@ impl<'a> Chooser<'a> {
             policy: &facts.policy,
             in_house: facts.in_house(),
             known_numbers,
+            asked: None,
         }
     }
 }
@@ -86,7 +89,7 @@ impl Chooser<'_> {
         {
             return Ok(Ok(Choice::Kept(keychain.pin_id)));
         }
-        let found = pin::allocate(&wish, |code| uses.of(code), &mut self.env.chance.rng());
+        let found = pin::allocate(&wish, uses, &mut self.env.chance.rng());
         Ok(found.map(|found| match live {
             Some(keychain) if wish.current.as_ref() == Some(&found.code) => {
                 Choice::Kept(keychain.pin_id)
@@ -106,7 +109,7 @@ impl Chooser<'_> {
         // Read without leaving the own one out: it counts as taken.
         let uses = self.uses(tx, None, &wish).await?;
         let mut rng = self.env.chance.rng();
-        Ok(pin::allocate(&wish, |code| uses.of(code), &mut rng))
+        Ok(pin::allocate(&wish, uses, &mut rng))
     }
 
     /// What others use around the window.
@@ -116,16 +119,19 @@ impl Chooser<'_> {
         live: Option<&Keychain>,
         wish: &Wish,
     ) -> Result<Uses, DbError> {
-        Uses::read(
+        let sealer = &self.env.sealer;
+        let uses = Uses::read(
             tx,
-            &self.env.sealer,
+            sealer,
             self.property,
             wish.window,
             live.map(|keychain| keychain.pin_id),
             wish.cooldown_days,
             self.now,
         )
-        .await
+        .await?;
+        uses.with_beginnings(tx, sealer, &wish.locks, self.now)
+            .await
     }
 
     /// Stores a choice for the window.
@@ -258,6 +264,8 @@ impl Chooser<'_> {
                 let devices = devices.iter().filter(|d| d.space_id == Some(door.space));
                 devices.map(|device| Lock {
                     space: name(door.space),
+                    role: door.role,
+                    device: device.id,
                     rules: device.rules(),
                 })
             })
@@ -271,6 +279,8 @@ impl Chooser<'_> {
             window,
             known_numbers,
             current: None,
+            avoid_current: false,
+            asked: self.asked.clone(),
         })
     }
 }

@@ -86,9 +86,16 @@ impl Lock {
         }
         let mut others = self.codes.values().filter(|held| held.label != code.label);
         let is_number = code.pin.bytes().all(|byte| byte.is_ascii_digit());
+        let clashes = |held: &LockCode| {
+            held.pin == code.pin
+                || self.rules.iter().any(|rule| match rule {
+                    DeviceRule::UniquePrefix(n) => begin_alike(&held.pin, &code.pin, (*n).into()),
+                    _ => false,
+                })
+        };
         if !is_number
             || !self.rules.iter().all(|rule| obeys(&code.pin, rule))
-            || others.any(|held| held.pin == code.pin)
+            || others.any(clashes)
         {
             return Err(Problem::CODE);
         }
@@ -148,12 +155,17 @@ fn obeys(pin: &str, rule: &DeviceRule) -> bool {
         DeviceRule::NoRun(n) => longest(pin, 1).max(longest(pin, -1)) < usize::from(*n),
         DeviceRule::NoRepeat(n) => longest(pin, 0) < usize::from(*n),
         DeviceRule::MinDistinct(n) => pin.chars().collect::<BTreeSet<_>>().len() >= usize::from(*n),
-        DeviceRule::MaxCodes(_)
+        DeviceRule::UniquePrefix(_)
+        | DeviceRule::MaxCodes(_)
         | DeviceRule::Lead(_)
         | DeviceRule::ReadBack(_)
         | DeviceRule::Revocable(_)
         | DeviceRule::Label(_) => true,
     }
+}
+
+fn begin_alike(one: &str, other: &str, digits: usize) -> bool {
+    one.chars().take(digits).eq(other.chars().take(digits))
 }
 
 /// Digits in the longest sequence in which each is the one before plus `step`.
