@@ -35,6 +35,7 @@ mod schema;
 mod seal;
 pub mod session;
 pub mod space;
+mod statements;
 pub mod user;
 
 pub use bell::Bell;
