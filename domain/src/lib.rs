@@ -4,6 +4,7 @@
 //! [`pin::allocate`] chooses the digits.
 
 pub mod access;
+pub mod arrival;
 mod code;
 mod device;
 mod effect;
@@ -17,6 +18,7 @@ mod policy;
 mod reservation;
 mod role;
 mod room;
+pub mod slots;
 #[cfg(feature = "sql")]
 pub mod sql;
 
