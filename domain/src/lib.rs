@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod arrival;
+pub mod closure;
 mod code;
 mod device;
 mod effect;

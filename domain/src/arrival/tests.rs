@@ -127,131 +127,47 @@ fn told(facts: &Facts, now: &str) -> (ArrivalVerdict, Option<DateTime<Utc>>, Vec
 
 #[test]
 fn every_state_of_a_lock_has_its_verdict() {
+    let on = |code| lock(Some(code));
+    let off = |code| offline(Some(code));
+    let cut = |code| cut_off(Some(code));
     let set = code(Status::Set);
     let sent = code(Status::Sent);
     let due = code(Status::Waiting);
-    let blocked = Code {
-        last_error: Some(EffectError::CodeNotAllowed),
-        ..code(Status::Blocked)
-    };
+    let again = code(Status::Removing);
+    let blocked = code(Status::Blocked);
     let silent = failing(EffectError::Unreachable);
     let no_room = failing(EffectError::DeviceFull);
-    let unplugged = failing(EffectError::DeviceOffline);
-    let locks_as = [
-        ("set", lock(Some(set)), Ready, None, None),
-        ("set, then offline", offline(Some(set)), Ready, None, None),
-        ("set, then cut off", cut_off(Some(set)), Ready, None, None),
-        ("not due", lock(Some(early())), Ready, None, None),
-        ("due", lock(Some(due)), AtRisk, None, Some(R::PinPending)),
-        ("no row yet", lock(None), AtRisk, None, Some(R::PinPending)),
-        (
-            "sent",
-            lock(Some(sent)),
-            AtRisk,
-            None,
-            Some(R::PinUnconfirmed),
-        ),
-        (
-            "blocked",
-            lock(Some(blocked)),
-            WillFail,
-            Some(NEAR),
-            Some(R::PinBlocked),
-        ),
-        (
-            "blocked offline",
-            offline(Some(blocked)),
-            WillFail,
-            Some(FAR),
-            Some(R::PinBlocked),
-        ),
-        (
-            "offline",
-            offline(Some(due)),
-            AtRisk,
-            Some(FAR),
-            Some(R::DeviceOffline),
-        ),
-        (
-            "offline, not due",
-            offline(Some(early())),
-            AtRisk,
-            Some(FAR),
-            Some(R::DeviceOffline),
-        ),
-        (
-            "sent, then offline",
-            offline(Some(sent)),
-            AtRisk,
-            Some(FAR),
-            Some(R::DeviceOffline),
-        ),
-        (
-            "says it is away",
-            lock(Some(unplugged)),
-            AtRisk,
-            Some(FAR),
-            Some(R::DeviceOffline),
-        ),
-        (
-            "unknown",
-            unknown(Some(early())),
-            AtRisk,
-            Some(FAR),
-            Some(R::DeviceUnknown),
-        ),
-        (
-            "cut off",
-            cut_off(Some(early())),
-            AtRisk,
-            Some(NEAR),
-            Some(R::LocksDisconnected),
-        ),
-        (
-            "no answer",
-            lock(Some(silent)),
-            AtRisk,
-            Some(NEAR),
-            Some(R::PinNotTaken),
-        ),
-        (
-            "full, freed since",
-            lock(Some(no_room)),
-            AtRisk,
-            None,
-            Some(R::DeviceFull),
-        ),
-        (
-            "full, frees in time",
-            full(Some(no_room), Some("01T11:00")),
-            AtRisk,
-            None,
-            Some(R::DeviceFull),
-        ),
-        (
-            "frees too late",
-            full(Some(no_room), Some("01T13:50")),
-            AtRisk,
-            Some(NEAR),
-            Some(R::DeviceFull),
-        ),
-        (
-            "full to the end",
-            full(Some(early()), None),
-            AtRisk,
-            Some(NEAR),
-            Some(R::DeviceFull),
-        ),
-        (
-            "granted again",
-            lock(Some(code(Status::Removing))),
-            AtRisk,
-            None,
-            Some(R::PinPending),
-        ),
+    let away = failing(EffectError::DeviceOffline);
+    let soon = full(Some(no_room), Some("01T11:00"));
+    let late = full(Some(no_room), Some("01T13:50"));
+    let ready = || (Ready, None, vec![]);
+    let itself = |why| (AtRisk, None, vec![why]);
+    let by = |time, why| (AtRisk, Some(at(time)), vec![why]);
+    let lost = |time, why| (WillFail, Some(at(time)), vec![why]);
+    let table = [
+        ("set", on(set), ready()),
+        ("set, then offline", off(set), ready()),
+        ("set, then cut off", cut(set), ready()),
+        ("not due", on(early()), ready()),
+        ("due", on(due), itself(R::PinPending)),
+        ("no row yet", lock(None), itself(R::PinPending)),
+        ("granted again", on(again), itself(R::PinPending)),
+        ("sent", on(sent), itself(R::PinUnconfirmed)),
+        ("sent, offline", off(sent), by(FAR, R::DeviceOffline)),
+        ("blocked", on(blocked), lost(NEAR, R::PinBlocked)),
+        ("blocked, offline", off(blocked), lost(FAR, R::PinBlocked)),
+        ("offline", off(due), by(FAR, R::DeviceOffline)),
+        ("offline early", off(early()), by(FAR, R::DeviceOffline)),
+        ("says it is away", on(away), by(FAR, R::DeviceOffline)),
+        ("unknown", unknown(Some(due)), by(FAR, R::DeviceUnknown)),
+        ("cut off", cut(early()), by(NEAR, R::LocksDisconnected)),
+        ("no answer", on(silent), by(NEAR, R::PinNotTaken)),
+        ("freed since", on(no_room), itself(R::DeviceFull)),
+        ("frees in time", soon, itself(R::DeviceFull)),
+        ("frees too late", late, by(NEAR, R::DeviceFull)),
+        ("full", full(Some(due), None), by(NEAR, R::DeviceFull)),
     ];
-    for (name, lock, verdict, act_by, because) in locks_as {
-        let expected = (verdict, act_by.map(at), because.into_iter().collect());
+    for (name, lock, expected) in table {
         assert_eq!(told(&granted(&[lock]), NOW), expected, "{name}");
     }
 }
@@ -309,75 +225,42 @@ fn a_lock_that_wants_its_codes_shortly_before_wants_that_time() {
 #[test]
 fn every_reason_to_withhold_is_somebodys_or_nobodys_to_clear() {
     use WithheldCode as W;
+    let near = Some(at(NEAR));
+    // Who is to act until when, and why.
     let table = [
-        (
-            W::RevokedByStaff,
-            AtRisk,
-            Some(NEAR),
-            Some(R::RevokedByStaff),
-        ),
-        (
-            W::IntegrationBroken,
-            AtRisk,
-            Some(NEAR),
-            Some(R::IntegrationBroken),
-        ),
+        (W::RevokedByStaff, near, Some(R::RevokedByStaff)),
+        (W::IntegrationBroken, near, Some(R::IntegrationBroken)),
         (
             W::IntegrationDisconnected,
-            AtRisk,
-            Some(NEAR),
+            near,
             Some(R::IntegrationDisconnected),
         ),
-        (W::CatchingUp, AtRisk, None, Some(R::CatchingUp)),
-        (
-            W::StateNotEligible,
-            AtRisk,
-            Some(NEAR),
-            Some(R::StateNotEligible),
-        ),
-        (
-            W::RoomUnassigned,
-            AtRisk,
-            Some(NEAR),
-            Some(R::RoomUnassigned),
-        ),
-        (W::RoomNotMapped, AtRisk, Some(NEAR), Some(R::RoomNotMapped)),
-        (
-            W::NoDeviceInRoom,
-            AtRisk,
-            Some(NEAR),
-            Some(R::NoDeviceInRoom),
-        ),
-        (
-            W::PinUnavailable,
-            AtRisk,
-            Some(NEAR),
-            Some(R::PinUnavailable),
-        ),
+        (W::CatchingUp, None, Some(R::CatchingUp)),
+        (W::StateNotEligible, near, Some(R::StateNotEligible)),
+        (W::RoomUnassigned, near, Some(R::RoomUnassigned)),
+        (W::RoomNotMapped, near, Some(R::RoomNotMapped)),
+        (W::NoDeviceInRoom, near, Some(R::NoDeviceInRoom)),
+        (W::PinUnavailable, near, Some(R::PinUnavailable)),
         // The clock's and the desk's.
-        (W::OutsideHorizon, Ready, None, None),
-        (W::AwaitingCheckIn, Ready, None, None),
+        (W::OutsideHorizon, None, None),
+        (W::AwaitingCheckIn, None, None),
         // Over, and just come back.
-        (W::Canceled, AtRisk, None, Some(R::Deciding)),
-        (W::NoShow, AtRisk, None, Some(R::Deciding)),
-        (W::CheckedOut, AtRisk, None, Some(R::Deciding)),
-        (W::Departed, AtRisk, None, Some(R::Deciding)),
+        (W::Canceled, None, Some(R::Deciding)),
+        (W::NoShow, None, Some(R::Deciding)),
+        (W::CheckedOut, None, Some(R::Deciding)),
+        (W::Departed, None, Some(R::Deciding)),
     ];
     assert_eq!(table.len(), W::ALL.len());
-    for (code, verdict, act_by, because) in table {
+    for (code, act_by, because) in table {
         let facts = withheld(code, &[]);
-        let expected = (verdict, act_by.map(at), because.into_iter().collect());
-        assert_eq!(told(&facts, NOW), expected, "{code}");
-        let late = match because {
-            Some(R::Deciding) => AtRisk,
-            Some(_) => WillFail,
-            None => Ready,
+        let (before, once_there) = match because {
+            None => (Ready, Ready),
+            Some(R::Deciding) => (AtRisk, AtRisk),
+            Some(_) => (AtRisk, WillFail),
         };
-        assert_eq!(
-            told(&facts, START).0,
-            late,
-            "{code} once the guest is there"
-        );
+        let expected = (before, act_by, because.into_iter().collect());
+        assert_eq!(told(&facts, NOW), expected, "{code}");
+        assert_eq!(told(&facts, START).0, once_there, "{code}");
     }
     let new = Facts {
         withheld: None,

@@ -50,8 +50,10 @@ fn look(capacity: usize, codes: &[Code]) -> Forecast {
     forecast(capacity, codes, true, december(), at(NOW))
 }
 
-/// Who waits, since when, and when there is a slot.
-fn waiting(forecast: &Forecast) -> Vec<(Claimant, DateTime<Utc>, Option<DateTime<Utc>>, bool)> {
+/// Who waits, since when, when there is a slot, and whether that is too late.
+type Told = (Claimant, DateTime<Utc>, Option<DateTime<Utc>>, bool);
+
+fn waiting(forecast: &Forecast) -> Vec<Told> {
     let told = |wait: &Wait| (wait.by, wait.from, wait.slot_at, wait.is_late());
     forecast.waits.iter().map(told).collect()
 }
