@@ -1,6 +1,7 @@
 //! The guide, sentence by sentence, through GraphQL over HTTP. Everything is real but the vendors,
 //! and these check each request against the vendor's contract.
 
+mod arrivals;
 mod broken_integration;
 mod connecting_mews;
 mod faults;
@@ -12,6 +13,7 @@ mod pins_on_locks_and_in_mews;
 mod reservations_and_keychains;
 mod schema_and_migrations;
 mod spaces_and_devices;
+mod statements;
 mod the_queue;
 mod webhooks;
 mod what_is_held_is_what_is_wanted;

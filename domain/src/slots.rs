@@ -77,7 +77,7 @@ impl Code {
 }
 
 /// Who holds a slot or will want one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Claimant {
     /// A PIN.
     Pin(PinId),

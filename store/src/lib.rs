@@ -4,6 +4,7 @@
 //! statement and return `QueryResult`; the caller decides what belongs to one transaction.
 
 pub mod api_key;
+pub mod arrival;
 pub mod audit;
 mod bell;
 pub mod breaker;

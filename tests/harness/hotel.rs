@@ -3,7 +3,7 @@
 use super::{Caller, PASSWORD, Portal, shown};
 use chrono::Duration;
 use portal::admin::{NewOwner, create_owner};
-use portal_domain::PropertyId;
+use portal_domain::{DeviceRule, PropertyId};
 use portal_interface::SecretString;
 use portal_mews::fake::{Booking, NewRoom};
 use portal_virtual::fake::NewSite;
@@ -207,7 +207,17 @@ impl<'a> Hotel<'a> {
 
     /// Installs a new lock in a space. Returns the lock's name at its vendor.
     pub(crate) async fn install(&self, space: &str, lock: &str) -> String {
-        let external = self.portal.locks.add_lock(&self.site.id, lock, &[]);
+        self.install_with(space, lock, &[]).await
+    }
+
+    /// The same with rules of its own.
+    pub(crate) async fn install_with(
+        &self,
+        space: &str,
+        lock: &str,
+        rules: &[DeviceRule],
+    ) -> String {
+        let external = self.portal.locks.add_lock(&self.site.id, lock, rules);
         let key = json!([{ "key": "accessKey", "value": shown(&self.site.key) }]);
         self.portal.clock.advance(Duration::minutes(2));
         let answer = self.connect("virtual-locks", key).await;

@@ -16,6 +16,8 @@ const USUAL_PAGE: u64 = 20;
 const LARGEST_PAGE: u64 = 100;
 /// What counting a whole list costs.
 const TOTAL_COUNT: u64 = 20;
+/// What a field costs that reads many rows to answer with few.
+const THOROUGH: u64 = 100;
 
 /// Sizes with fragments expanded. Sums stop at the largest number instead of turning over.
 #[derive(Debug, Clone, Copy, Default)]
@@ -149,7 +151,11 @@ impl<'a> Measure<'a> {
             None if inner.page => USUAL_PAGE,
             None => 1,
         };
-        let own = if name == "totalCount" { TOTAL_COUNT } else { 1 };
+        let own = match name.as_str() {
+            "totalCount" => TOTAL_COUNT,
+            "lockForecast" => THOROUGH,
+            _ => 1,
+        };
         Ok(Size {
             level: 1,
             depth: inner.depth + 1,

@@ -9,6 +9,7 @@
 )]
 
 mod app;
+mod arrival;
 mod copy;
 mod device;
 mod event;
@@ -17,6 +18,7 @@ mod integration;
 mod job;
 mod keychain;
 mod loaders;
+mod lock_forecast;
 mod page;
 mod problem;
 mod property;

@@ -13,7 +13,7 @@ use super::viewer::Actor;
 use super::{Reach, Result, id, load, property, read};
 use async_graphql::connection::Connection;
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use portal_domain::{
     ActorKind, IntegrationStatus, Permission, PropertyId, ReservationId, ReservationState,
     ReservationTransfer, RoomId, WithheldCode,
@@ -232,7 +232,7 @@ impl Reservation {
 }
 
 /// The sentence staff read about a reason.
-fn sentence(
+pub(crate) fn sentence(
     code: WithheldCode,
     row: &reservation::Reservation,
     app: &str,
@@ -312,19 +312,6 @@ impl ReservationFilter {
         zone: chrono_tz::Tz,
         transfer: Vec<ReservationTransfer>,
     ) -> Filter {
-        let midnight = |date: chrono::NaiveDate| {
-            let local = date.and_time(chrono::NaiveTime::MIN);
-            // Where the clocks skip midnight the day begins at the first instant after the gap.
-            local
-                .and_local_timezone(zone)
-                .earliest()
-                .or_else(|| {
-                    (local + Duration::hours(1))
-                        .and_local_timezone(zone)
-                        .earliest()
-                })
-                .map(|at| at.to_utc())
-        };
         let room = self.room.map(|room| {
             id::row_of(Kind::Room, &room)
                 .filter(|room| room.property == property)
@@ -333,14 +320,31 @@ impl ReservationFilter {
         });
         Filter {
             transfer,
-            from: self.from.and_then(|day| midnight(day.0)),
-            to: self.to.and_then(|day| day.0.succ_opt()).and_then(midnight),
+            from: self.from.and_then(|day| midnight(day.0, zone)),
+            to: self
+                .to
+                .and_then(|day| day.0.succ_opt())
+                .and_then(|day| midnight(day, zone)),
             number: self.number,
             room,
             states: self.states.unwrap_or_default(),
             withheld: self.withheld.unwrap_or_default(),
         }
     }
+}
+
+/// The first instant of a day in a zone.
+pub(crate) fn midnight(date: chrono::NaiveDate, zone: chrono_tz::Tz) -> Option<DateTime<Utc>> {
+    let local = date.and_time(chrono::NaiveTime::MIN);
+    // Where the clocks skip midnight the day begins at the first instant after the gap.
+    let first = local.and_local_timezone(zone).earliest();
+    first
+        .or_else(|| {
+            (local + Duration::hours(1))
+                .and_local_timezone(zone)
+                .earliest()
+        })
+        .map(|at| at.to_utc())
 }
 
 /// How many reservations are withheld for one reason.
