@@ -1,6 +1,7 @@
 //! The guide, sentence by sentence, through GraphQL over HTTP. Everything is real but the vendors,
 //! and these check each request against the vendor's contract.
 
+mod access_closure;
 mod arrivals;
 mod broken_integration;
 mod connecting_mews;

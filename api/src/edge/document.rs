@@ -277,12 +277,13 @@ mod tests {
             Some(chosen.cost)
         };
         assert_eq!(cost("{ a { b } }"), Some(2));
+        assert_eq!(cost("{ accessClosure { verdict } }"), Some(101));
         // Ten items of three fields.
         let page = "{ lockForecast(first: 10) { nodes { used peak } } }";
         assert_eq!(cost(page), Some(130));
         let board = "{ arrivals(first: 10) { totalCount nodes { verdict actBy } } }";
         assert_eq!(cost(board), Some(231));
-        let each = "{ reservations(first: 100) { nodes { lockForecast { nodes { peak } } } } }";
+        let each = "{ reservations(first: 100) { nodes { accessClosure { verdict } } } }";
         assert_eq!(cost(each), None, "too much");
     }
 

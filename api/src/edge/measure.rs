@@ -153,7 +153,7 @@ impl<'a> Measure<'a> {
         };
         let own = match name.as_str() {
             "totalCount" => TOTAL_COUNT,
-            "lockForecast" => THOROUGH,
+            "accessClosure" | "lockForecast" => THOROUGH,
             _ => 1,
         };
         Ok(Size {

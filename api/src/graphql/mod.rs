@@ -10,6 +10,7 @@
 
 mod app;
 mod arrival;
+mod closure;
 mod copy;
 mod device;
 mod event;
@@ -51,6 +52,7 @@ pub struct Query(
     viewer::ViewerQuery,
     property::PropertyQuery,
     app::AppQuery,
+    closure::ClosureQuery,
     viewer::NodeQuery,
 );
 
