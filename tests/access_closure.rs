@@ -366,3 +366,28 @@ async fn closed_access_is_shown_to_who_may_read_keychains() {
         assert_eq!(answer, json!({"accessClosure": null}), "{wrong}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queries_of_the_readme_run_as_they_stand() {
+    let readme = include_str!("../README.md");
+    let text = readme.split("```graphql\n").nth(1).expect("queries");
+    let text = text.split("```").next().expect("their end");
+    let queries: Vec<&str> = text.split("\n\n").collect();
+    assert_eq!(queries.len(), 2);
+    let portal = Portal::start().await;
+    let (hotel, _) = booked(&portal).await;
+    let team = portal.person(&hotel, Role::Team).await;
+    let tonight = team.run(queries[0], json!({ "property": hotel.id })).await;
+    let line = &tonight["property"]["arrivals"]["nodes"][0];
+    assert_eq!(
+        (&line["number"], &line["verdict"]),
+        (&json!("31"), &json!("READY"))
+    );
+    let lock = &tonight["property"]["lockForecast"]["nodes"][0];
+    assert_eq!((&lock["capacity"], &lock["peak"]), (&json!(20), &json!(1)));
+    let keychain = hotel.keychains("31").await;
+    let closed = team
+        .run(queries[1], json!({ "keychain": keychain[0] }))
+        .await;
+    assert_eq!(closed["accessClosure"]["verdict"], json!("OPEN"));
+}

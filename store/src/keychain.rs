@@ -217,14 +217,7 @@ pub async fn of_pin(
     property: PropertyId,
     pin: PinId,
 ) -> QueryResult<Vec<Keychain>> {
-    on!(conn, c => {
-        keychains::table
-            .filter(keychains::property_id.eq(property))
-            .filter(keychains::pin_id.eq(pin))
-            .select(Keychain::as_select())
-            .load(c)
-            .await
-    })
+    of_pins(conn, property, &[pin]).await
 }
 
 /// Keychains by id.
