@@ -317,3 +317,39 @@ async fn five_hundred_arrivals_take_as_many_statements_as_five() {
     assert_eq!(board_of_many, 15);
     assert_eq!(forecast_of_many, 10);
 }
+
+/// Fields that hang on a keychain.
+const DOORS: &str =
+    "keychain { status doors { space { name } devicePins { status device { name } } }
+    pmsCopy { status } }";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_hangs_on_a_page_is_looked_up_together() {
+    let portal = Portal::start().await;
+    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = hotel.with_door("101").await;
+    hotel.book("31", Some("101"));
+    portal.next_look().await;
+    let stay = format!("number room {{ name space {{ name }} }} {DOORS}");
+    let reservations = format!(
+        "query($id: ID!) {{ property(id: $id) {{ reservations(first: 100) {{ nodes {{ {stay} }} }} }} }}"
+    );
+    let arrivals = format!(
+        "query($id: ID!) {{ property(id: $id) {{ arrivals(first: 100) {{ nodes {{
+            verdict reservation {{ number room {{ name space {{ name }} }} }} {DOORS} }} }} }} }}"
+    );
+    // The first question of a session notes that it is used.
+    taken(&hotel, FORECAST).await;
+    // Each with the five that say who is calling and about which property.
+    for rooms in [0..5, 5..150] {
+        furnish(&hotel, rooms).await;
+        let (count, page) = taken(&hotel, &reservations).await;
+        assert!(
+            page["reservations"]["nodes"][0]["keychain"]["doors"][0]["devicePins"][0].is_object()
+        );
+        assert_eq!(count, 5 + 11);
+        let (count, page) = taken(&hotel, &arrivals).await;
+        assert!(page["arrivals"]["nodes"][0]["keychain"]["doors"][0]["devicePins"][0].is_object());
+        assert_eq!(count, 5 + 18);
+    }
+}

@@ -10,6 +10,7 @@
 
 mod app;
 mod arrival;
+mod batch;
 mod closure;
 mod copy;
 mod device;
@@ -40,6 +41,7 @@ use portal_store::{Conn, DbError};
 use std::hash::Hash;
 use std::sync::Arc;
 
+pub(crate) use batch::{Batched, Batches};
 pub(crate) use loaders::Loaders;
 
 /// What resolvers return: only errors with a code of ours reach a client.
@@ -101,12 +103,15 @@ pub fn sdl() -> String {
     text
 }
 
-/// The loaders of one request.
-pub fn request_data(env: &Env) -> async_graphql::Data {
+/// The loaders of one request, and the look-ups they will ask for: run the request as [`Batched`].
+pub(crate) fn request_data(env: &Env) -> (async_graphql::Data, Batches) {
     let loaders = Loaders { db: env.db.clone() };
+    let batches = Batches::default();
+    let line = batches.clone();
+    let loader = DataLoader::new(loaders, move |batch| line.push(batch));
     let mut data = async_graphql::Data::default();
-    data.insert(DataLoader::new(loaders, tokio::spawn).delay(std::time::Duration::ZERO));
-    data
+    data.insert(loader.delay(std::time::Duration::ZERO));
+    (data, batches)
 }
 
 /// What every resolver reaches for.
