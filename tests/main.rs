@@ -1,6 +1,8 @@
 //! The guide, sentence by sentence, through GraphQL over HTTP. Everything is real but the vendors,
 //! and these check each request against the vendor's contract.
 
+mod access_closure;
+mod arrivals;
 mod broken_integration;
 mod common_areas;
 mod connecting_mews;
@@ -17,6 +19,7 @@ mod reservations_and_keychains;
 mod schema_and_migrations;
 mod spaces_and_devices;
 mod staff_keychains;
+mod statements;
 mod taking_away_and_giving_back;
 mod the_queue;
 mod webhooks;

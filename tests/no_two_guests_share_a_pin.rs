@@ -103,7 +103,17 @@ impl House {
         let (sealer, now) = (&self.env.sealer, self.now());
         let code = SecretString::from(code.to_owned());
         let (property, stay) = (self.property, self.reservation);
-        insert(conn, sealer, property, Some(stay), &code, proof, window, now).await
+        insert(
+            conn,
+            sealer,
+            property,
+            Some(stay),
+            &code,
+            proof,
+            window,
+            now,
+        )
+        .await
     }
 
     /// Gives a PIN for a window as a decision does: a new one, or the one that was given before.

@@ -4,7 +4,9 @@
 //! [`pin::allocate`] chooses the digits.
 
 pub mod access;
+pub mod arrival;
 pub mod checklist;
+pub mod closure;
 mod code;
 mod device;
 mod effect;
@@ -20,6 +22,7 @@ mod policy;
 mod reservation;
 mod role;
 mod room;
+pub mod slots;
 #[cfg(feature = "sql")]
 pub mod sql;
 

@@ -497,9 +497,14 @@ fn removed(device: &Device, row: &mut DevicePin, now: DateTime<Utc>) {
     };
     row.done_generation = row.generation;
     row.confirmed_generation = Some(row.generation);
-    row.confirmed_how = Some(ConfirmationHow::ReadBack);
+    // Of a lock that cannot be read back only its word is known.
+    row.confirmed_how = Some(if device.reads_back() {
+        row.verified_at = Some(now.into());
+        ConfirmationHow::ReadBack
+    } else {
+        ConfirmationHow::Accepted
+    });
     row.confirmed_at = Some(now.into());
-    row.verified_at = Some(now.into());
     row.drift = None;
     row.next_attempt_at = None;
     row.last_error = None;

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bell::Bell;
+use crate::statements::Statements;
 use portal_domain::PropertyId;
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../migrations/postgres");
@@ -138,6 +139,7 @@ pub struct Db {
 struct Inner {
     pools: Pools,
     bell: Bell,
+    statements: Statements,
     url: String,
     /// Held for the life of the process, so that a second one is refused.
     _lock: Option<std::fs::File>,
@@ -166,9 +168,10 @@ impl Db {
     /// Opens the database at `url`: `postgres://…`, or `sqlite:PATH` for a file that is made when
     /// it is not there. Makes no connection to `PostgreSQL` yet; see [`Self::migrate`].
     pub fn open(url: &str) -> Result<Self, DbError> {
+        let statements = Statements::default();
         let (pools, lock) = if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             (
-                Pools::Postgres(pool(url, POSTGRES_CONNECTIONS, None)?),
+                Pools::Postgres(pool(url, POSTGRES_CONNECTIONS, None, &statements)?),
                 None,
             )
         } else {
@@ -179,8 +182,8 @@ impl Db {
             }
             let lock = lock(Path::new(path))?;
             let pools = Pools::Sqlite {
-                writer: pool(path, 1, Some(WRITER))?,
-                readers: pool(path, SQLITE_READERS, Some(READER))?,
+                writer: pool(path, 1, Some(WRITER), &statements)?,
+                readers: pool(path, SQLITE_READERS, Some(READER), &statements)?,
             };
             (pools, Some(lock))
         };
@@ -188,6 +191,7 @@ impl Db {
             inner: Arc::new(Inner {
                 pools,
                 bell: Bell::default(),
+                statements,
                 url: url.to_owned(),
                 _lock: lock,
             }),
@@ -200,14 +204,16 @@ impl Db {
             return Self::open(url);
         };
         let path = path.strip_prefix("//").unwrap_or(path);
+        let statements = Statements::default();
         let pools = Pools::Sqlite {
-            writer: pool(path, 1, Some(READER))?,
-            readers: pool(path, SQLITE_READERS, Some(READER))?,
+            writer: pool(path, 1, Some(READER), &statements)?,
+            readers: pool(path, SQLITE_READERS, Some(READER), &statements)?,
         };
         Ok(Self {
             inner: Arc::new(Inner {
                 pools,
                 bell: Bell::default(),
+                statements,
                 url: url.to_owned(),
                 _lock: None,
             }),
@@ -222,6 +228,12 @@ impl Db {
     /// Signals of commits in this process.
     pub fn bell(&self) -> &Bell {
         &self.inner.bell
+    }
+
+    /// How many statements this process has sent to it so far. For tests: what an answer takes is the
+    /// difference.
+    pub fn statements(&self) -> u64 {
+        self.inner.statements.count()
     }
 
     /// The address, for a connection of one's own to listen on. May hold a password.
@@ -333,7 +345,12 @@ const WRITER: &str = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA f
     PRAGMA busy_timeout=5000;";
 const READER: &str = "PRAGMA query_only=ON; PRAGMA busy_timeout=5000;";
 
-fn pool<C>(url: &str, size: usize, pragmas: Option<&'static str>) -> Result<Pool<C>, DbError>
+fn pool<C>(
+    url: &str,
+    size: usize,
+    pragmas: Option<&'static str>,
+    statements: &Statements,
+) -> Result<Pool<C>, DbError>
 where
     C: diesel_async::pooled_connection::PoolableConnection + SimpleAsyncConnection + Send + 'static,
     AsyncDieselConnectionManager<C>:
@@ -341,7 +358,9 @@ where
 {
     let mut config = ManagerConfig::default();
     config.recycling_method = RecyclingMethod::Fast;
+    let statements = statements.clone();
     config.custom_setup = Box::new(move |url| {
+        let statements = statements.clone();
         async move {
             let mut conn = C::establish(url).await?;
             if let Some(pragmas) = pragmas {
@@ -349,6 +368,7 @@ where
                     .await
                     .map_err(|error| diesel::ConnectionError::BadConnection(error.to_string()))?;
             }
+            conn.set_instrumentation(statements);
             Ok(conn)
         }
         .boxed()

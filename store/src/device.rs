@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_domain::sql::Timestamp;
 use portal_domain::{
-    DeviceConnectivity, DeviceId, DeviceRule, IntegrationId, PropertyId, ReadBack, SpaceId,
+    DeviceConnectivity, DeviceId, DeviceRule, IntegrationId, Lead, PropertyId, ReadBack, SpaceId,
 };
 
 /// A lock.
@@ -59,6 +59,22 @@ impl Device {
             .rules()
             .iter()
             .any(|rule| matches!(rule, DeviceRule::ReadBack(ReadBack::None)))
+    }
+
+    /// How many codes fit on it. `None`: its vendor names no limit.
+    pub fn capacity(&self) -> Option<usize> {
+        self.rules().iter().find_map(|rule| match rule {
+            DeviceRule::MaxCodes(max) => usize::try_from(*max).ok(),
+            _ => None,
+        })
+    }
+
+    /// How early it takes codes. `None`: at any time.
+    pub fn lead(&self) -> Option<Lead> {
+        self.rules().into_iter().find_map(|rule| match rule {
+            DeviceRule::Lead(lead) => Some(lead),
+            _ => None,
+        })
     }
 }
 
@@ -172,6 +188,21 @@ pub async fn in_spaces(
         devices::table
             .filter(devices::property_id.eq(property))
             .filter(devices::space_id.eq_any(spaces))
+            .order((devices::name, devices::id))
+            .select(Device::as_select())
+            .load(c)
+            .await
+    })
+}
+
+/// Installed devices on which only so many codes fit, by name.
+pub async fn limited(conn: &mut Conn, property: PropertyId) -> QueryResult<Vec<Device>> {
+    on!(conn, c => {
+        devices::table
+            .filter(devices::property_id.eq(property))
+            .filter(devices::space_id.is_not_null())
+            // The rules are text to the database; whoever reads them says which it is.
+            .filter(devices::rules.like("%MAX_CODES%"))
             .order((devices::name, devices::id))
             .select(Device::as_select())
             .load(c)

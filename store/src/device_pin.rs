@@ -7,6 +7,7 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
+use portal_domain::slots::Code;
 use portal_domain::sql::{AnyId, Timestamp};
 use portal_domain::{
     ConfirmationHow, DeviceId, DevicePinId, DevicePinStatus, Drift, EffectError, PinId, PropertyId,
@@ -178,6 +179,68 @@ pub async fn of_pins(
             .load(c)
             .await
     })
+}
+
+/// As much of a row as looking ahead needs: a house has thousands.
+type Ahead = (
+    DeviceId,
+    PinId,
+    DevicePinStatus,
+    Option<Timestamp>,
+    Option<Timestamp>,
+    Option<Timestamp>,
+    Option<Timestamp>,
+    i32,
+    Option<EffectError>,
+);
+
+/// What these devices hold and shall hold, and these PINs on any device, as looking ahead sees it.
+pub async fn ahead(
+    conn: &mut Conn,
+    property: PropertyId,
+    devices: &[DeviceId],
+    pins: &[PinId],
+) -> QueryResult<Vec<(DeviceId, Code)>> {
+    let rows: Vec<Ahead> = on!(conn, c => {
+        let there = device_pins::device_id
+            .eq_any(devices)
+            .and(device_pins::status.ne(DevicePinStatus::Removed));
+        device_pins::table
+            .filter(device_pins::property_id.eq(property))
+            .filter(there.or(device_pins::pin_id.eq_any(pins)))
+            .order(device_pins::id)
+            .select((
+                device_pins::device_id,
+                device_pins::pin_id,
+                device_pins::status,
+                device_pins::desired_from,
+                device_pins::desired_until,
+                device_pins::confirmed_until,
+                device_pins::next_attempt_at,
+                device_pins::attempts,
+                device_pins::last_error,
+            ))
+            .load(c)
+            .await
+    })?;
+    let code =
+        |(device, pin, status, from, until, confirmed, next, attempts, last_error): Ahead| {
+            let window = |from: Timestamp, until: Timestamp| Window {
+                from: *from,
+                until: *until,
+            };
+            let code = Code {
+                pin,
+                status,
+                desired: from.zip(until).map(|(from, until)| window(from, until)),
+                confirmed_until: confirmed.map(Into::into),
+                next_attempt_at: next.map(Into::into),
+                attempts,
+                last_error,
+            };
+            (device, code)
+        };
+    Ok(rows.into_iter().map(code).collect())
 }
 
 /// Those on a device, but for those it has forgotten and shall not hold.

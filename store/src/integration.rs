@@ -175,6 +175,18 @@ pub async fn page(
     })
 }
 
+/// Every link a property has or had.
+pub async fn all(conn: &mut Conn, property: PropertyId) -> QueryResult<Vec<Integration>> {
+    on!(conn, c => {
+        integrations::table
+            .filter(integrations::property_id.eq(property))
+            .order(integrations::created_at)
+            .select(Integration::as_select())
+            .load(c)
+            .await
+    })
+}
+
 /// The live links of a property.
 pub async fn live(conn: &mut Conn, property: PropertyId) -> QueryResult<Vec<Integration>> {
     on!(conn, c => {

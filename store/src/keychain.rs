@@ -213,20 +213,29 @@ pub async fn by_hand_in(
         .collect())
 }
 
+/// Every keychain with one of these PINs.
+pub async fn of_pins(
+    conn: &mut Conn,
+    property: PropertyId,
+    pins: &[PinId],
+) -> QueryResult<Vec<Keychain>> {
+    on!(conn, c => {
+        keychains::table
+            .filter(keychains::property_id.eq(property))
+            .filter(keychains::pin_id.eq_any(pins))
+            .select(Keychain::as_select())
+            .load(c)
+            .await
+    })
+}
+
 /// Every keychain with this PIN.
 pub async fn of_pin(
     conn: &mut Conn,
     property: PropertyId,
     pin: PinId,
 ) -> QueryResult<Vec<Keychain>> {
-    on!(conn, c => {
-        keychains::table
-            .filter(keychains::property_id.eq(property))
-            .filter(keychains::pin_id.eq(pin))
-            .select(Keychain::as_select())
-            .load(c)
-            .await
-    })
+    of_pins(conn, property, &[pin]).await
 }
 
 /// Keychains by id.

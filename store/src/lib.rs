@@ -4,6 +4,7 @@
 //! statement and return `QueryResult`; the caller decides what belongs to one transaction.
 
 pub mod api_key;
+pub mod arrival;
 pub mod audit;
 mod bell;
 pub mod breaker;
@@ -38,6 +39,7 @@ mod seal;
 pub mod session;
 pub mod space;
 pub mod space_link;
+mod statements;
 pub mod user;
 
 pub use bell::Bell;

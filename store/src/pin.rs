@@ -360,6 +360,40 @@ pub async fn of_reservation(
     })
 }
 
+/// The PINs that were chosen for a reservation and replaced since.
+pub async fn retired(
+    conn: &mut Conn,
+    property: PropertyId,
+    reservation: ReservationId,
+) -> QueryResult<Vec<PinId>> {
+    on!(conn, c => {
+        pins::table
+            .filter(pins::property_id.eq(property))
+            .filter(pins::reservation_id.eq(reservation))
+            .filter(pins::retired_at.is_not_null())
+            .select(pins::id)
+            .load(c)
+            .await
+    })
+}
+
+/// The reservations these PINs were chosen for, without those of staff.
+pub async fn reservations(
+    conn: &mut Conn,
+    property: PropertyId,
+    ids: &[PinId],
+) -> QueryResult<Vec<(PinId, ReservationId)>> {
+    on!(conn, c => {
+        pins::table
+            .filter(pins::property_id.eq(property))
+            .filter(pins::id.eq_any(ids))
+            .filter(pins::reservation_id.is_not_null())
+            .select((pins::id, pins::reservation_id.assume_not_null()))
+            .load(c)
+            .await
+    })
+}
+
 /// PINs by id, without their digits.
 pub async fn by_ids(conn: &mut Conn, property: PropertyId, ids: &[PinId]) -> QueryResult<Vec<Pin>> {
     on!(conn, c => {

@@ -103,6 +103,25 @@ pub async fn chain(conn: &mut Conn, property: PropertyId, id: RoomId) -> QueryRe
     Ok(chain)
 }
 
+/// These rooms and every room they are part of, a statement for each level.
+pub async fn with_ancestors(
+    conn: &mut Conn,
+    property: PropertyId,
+    ids: &[RoomId],
+) -> QueryResult<Vec<Room>> {
+    let mut all: Vec<Room> = Vec::new();
+    let mut level = ids.to_vec();
+    while !level.is_empty() {
+        let found = by_ids(conn, property, &level).await?;
+        level = found.iter().filter_map(|room| room.parent_id).collect();
+        all.extend(found);
+        level.sort_unstable();
+        level.dedup();
+        level.retain(|id| all.iter().all(|room| room.id != *id));
+    }
+    Ok(all)
+}
+
 /// These rooms and every room that is part of one of them.
 pub async fn with_parts(
     conn: &mut Conn,

@@ -210,7 +210,7 @@ impl<'a> Hotel<'a> {
         self.install_with(space, lock, &[]).await
     }
 
-    /// The same, of a lock with rules of its own.
+    /// The same with rules of its own.
     pub(crate) async fn install_with(
         &self,
         space: &str,

@@ -10,7 +10,7 @@ mod subscription;
 pub(crate) use caller::Caller;
 pub(crate) use clock::TestClock;
 pub(crate) use database::TestDatabase;
-pub(crate) use hotel::{Hotel, text};
+pub(crate) use hotel::{Hotel, find, text};
 
 use chrono::{DateTime, Duration, Utc};
 use portal::auth::password;

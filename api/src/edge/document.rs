@@ -270,6 +270,24 @@ mod tests {
     }
 
     #[test]
+    fn what_reads_a_lot_costs_a_lot() {
+        let cost = |text: &str| {
+            let document = read(text, None).ok()?;
+            let chosen = document.choose(None, &Limits::USUAL, false).ok()?;
+            Some(chosen.cost)
+        };
+        assert_eq!(cost("{ a { b } }"), Some(2));
+        assert_eq!(cost("{ accessClosure { verdict } }"), Some(101));
+        // Ten items of three fields.
+        let page = "{ lockForecast(first: 10) { nodes { used peak } } }";
+        assert_eq!(cost(page), Some(130));
+        let board = "{ arrivals(first: 10) { totalCount nodes { verdict actBy } } }";
+        assert_eq!(cost(board), Some(231));
+        let each = "{ reservations(first: 100) { nodes { accessClosure { verdict } } } }";
+        assert_eq!(cost(each), None, "too much");
+    }
+
+    #[test]
     fn hostile_documents_are_refused() {
         use ErrorCode::{
             Forbidden, OperationResolutionFailure, OperationTooLarge, ParseFailed, ValidationFailed,

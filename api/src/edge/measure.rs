@@ -16,9 +16,8 @@ const USUAL_PAGE: u64 = 20;
 const LARGEST_PAGE: u64 = 100;
 /// What counting a whole list costs.
 const TOTAL_COUNT: u64 = 20;
-
-/// What explaining a decision costs.
-const EXPLANATION: u64 = 100;
+/// What a field costs that reads many rows to answer with few.
+const THOROUGH: u64 = 100;
 
 /// Sizes with fragments expanded. Sums stop at the largest number instead of turning over.
 #[derive(Debug, Clone, Copy, Default)]
@@ -154,7 +153,7 @@ impl<'a> Measure<'a> {
         };
         let own = match name.as_str() {
             "totalCount" => TOTAL_COUNT,
-            "explainAccess" => EXPLANATION,
+            "accessClosure" | "explainAccess" | "lockForecast" => THOROUGH,
             _ => 1,
         };
         Ok(Size {

@@ -3,7 +3,7 @@
 use super::document::{self, Kind, Limits};
 use super::{ApiError, App, ErrorCode};
 use crate::auth::Viewer;
-use crate::graphql::request_data;
+use crate::graphql::{Batched, Batches, request_data};
 use async_graphql::{Request, Response, ServerError, Value, Variables};
 use futures_util::{FutureExt, Stream, StreamExt};
 use serde::Deserialize;
@@ -32,6 +32,7 @@ pub(super) struct Prepared {
     pub(super) kind: Kind,
     limits: Limits,
     request: Request,
+    batches: Batches,
     /// Names the request to whoever reads the log.
     pub(super) id: Uuid,
 }
@@ -85,7 +86,8 @@ pub(super) fn prepare(
     let mut request = Request::new(asked.query.unwrap_or_default())
         .variables(Variables::from_json(serde_json::Value::Object(variables)));
     request.operation_name = asked.operation_name;
-    request.data = request_data(&app.env);
+    let (data, batches) = request_data(&app.env);
+    request.data = data;
     request.data.insert(viewer.clone());
     if !admin {
         request = request.disable_introspection();
@@ -94,6 +96,7 @@ pub(super) fn prepare(
         kind: chosen.kind,
         limits,
         request,
+        batches,
         id: Uuid::now_v7(),
     })
 }
@@ -101,7 +104,8 @@ pub(super) fn prepare(
 /// Runs a query or mutation: within its time, and whatever it does.
 pub(super) async fn run(app: &App, prepared: Prepared) -> Done {
     let time = Duration::from_secs(prepared.limits.seconds);
-    let run = AssertUnwindSafe(app.schema.execute(prepared.request)).catch_unwind();
+    let run = Batched::new(app.schema.execute(prepared.request), prepared.batches);
+    let run = AssertUnwindSafe(run).catch_unwind();
     let answer = match tokio::time::timeout(time, run).await {
         Ok(Ok(answer)) => {
             let ran = ran(&answer);
@@ -130,7 +134,8 @@ fn ran(answer: &Response) -> bool {
 pub(super) fn follow(app: &App, prepared: Prepared) -> impl Stream<Item = Done> + Send + use<> {
     let id = prepared.id;
     let mut first = true;
-    AssertUnwindSafe(app.schema.execute_stream(prepared.request))
+    let answers = app.schema.execute_stream(prepared.request);
+    AssertUnwindSafe(Batched::new(answers, prepared.batches))
         .catch_unwind()
         .map(move |answer| {
             let answer = answer.unwrap_or_else(|_| failed(&ApiError::internal(), id));

@@ -9,7 +9,10 @@
 )]
 
 mod app;
+mod arrival;
+mod batch;
 mod change;
+mod closure;
 mod copy;
 mod device;
 mod event;
@@ -19,6 +22,7 @@ mod integration;
 mod job;
 mod keychain;
 mod loaders;
+mod lock_forecast;
 mod mode;
 mod page;
 mod plan;
@@ -45,6 +49,7 @@ use portal_store::{Conn, DbError};
 use std::hash::Hash;
 use std::sync::Arc;
 
+pub(crate) use batch::{Batched, Batches};
 pub(crate) use loaders::Loaders;
 
 /// What resolvers return: only errors with a code of ours reach a client.
@@ -58,6 +63,7 @@ pub struct Query(
     property::PropertyQuery,
     app::AppQuery,
     explain::ExplainQuery,
+    closure::ClosureQuery,
     viewer::NodeQuery,
 );
 
@@ -113,12 +119,15 @@ pub fn sdl() -> String {
     text
 }
 
-/// The loaders of one request.
-pub fn request_data(env: &Env) -> async_graphql::Data {
+/// The loaders of one request, and the look-ups they will ask for: run the request as [`Batched`].
+pub(crate) fn request_data(env: &Env) -> (async_graphql::Data, Batches) {
     let loaders = Loaders { db: env.db.clone() };
+    let batches = Batches::default();
+    let line = batches.clone();
+    let loader = DataLoader::new(loaders, move |batch| line.push(batch));
     let mut data = async_graphql::Data::default();
-    data.insert(DataLoader::new(loaders, tokio::spawn).delay(std::time::Duration::ZERO));
-    data
+    data.insert(loader.delay(std::time::Duration::ZERO));
+    (data, batches)
 }
 
 /// What every resolver reaches for.

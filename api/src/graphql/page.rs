@@ -103,6 +103,24 @@ impl Paging {
     }
 }
 
+impl<K: SortKey + Ord> Asked<K> {
+    /// Sorts and cuts a whole list that was made in memory, as the database would have.
+    pub(crate) fn cut<R>(&self, rows: &mut Vec<R>, key: impl Fn(&R) -> (K, Uuid)) {
+        let place = |place: &Place<K>| (place.key.clone(), place.id);
+        let after = self.page.after.as_ref().map(place);
+        let before = self.page.before.as_ref().map(place);
+        rows.retain(|row| {
+            let here = Some(key(row));
+            (after.is_none() || here > after) && (before.is_none() || here < before)
+        });
+        rows.sort_by_cached_key(key);
+        if self.page.backward {
+            rows.reverse();
+        }
+        rows.truncate(usize::try_from(self.page.limit).unwrap_or(0));
+    }
+}
+
 impl<K: SortKey> Asked<K> {
     /// Makes a connection of the rows read.
     pub(crate) fn connection<R, N: OutputType>(
@@ -194,6 +212,48 @@ mod tests {
         ] {
             assert!(paging(first, last).is_err(), "{first:?} {last:?}");
         }
+    }
+
+    #[test]
+    fn a_list_made_in_memory_is_cut_like_one_of_the_database() {
+        let row = |n: u128| (format!("lock {n}"), Uuid::from_u128(n));
+        let cut = |first, last, after: Option<u128>, before: Option<u128>| {
+            let cursor = |n: u128| write_cursor("locks", &row(n).0, row(n).1);
+            let paging = Paging {
+                after: after.map(cursor),
+                before: before.map(cursor),
+                first,
+                last,
+            };
+            let asked = paging.read::<String>("locks", false).ok()?;
+            let mut rows: Vec<(String, Uuid)> = [3, 1, 5, 2, 4].map(row).to_vec();
+            asked.cut(&mut rows, Clone::clone);
+            let connection = asked.connection(rows, false, Clone::clone, |row| row.0);
+            let nodes: Vec<String> = connection.edges.into_iter().map(|edge| edge.node).collect();
+            let (before, after) = (connection.has_previous_page, connection.has_next_page);
+            Some((nodes.join(", "), before, after))
+        };
+        let told = |text: &str, before, after| Some((text.to_owned(), before, after));
+        assert_eq!(
+            cut(Some(2), None, None, None),
+            told("lock 1, lock 2", false, true)
+        );
+        assert_eq!(
+            cut(Some(9), None, Some(3), None),
+            told("lock 4, lock 5", true, false)
+        );
+        assert_eq!(
+            cut(None, Some(2), None, None),
+            told("lock 4, lock 5", true, false)
+        );
+        assert_eq!(
+            cut(None, Some(2), None, Some(4)),
+            told("lock 2, lock 3", true, true)
+        );
+        assert_eq!(
+            cut(Some(9), None, Some(2), Some(4)),
+            told("lock 3", true, false)
+        );
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Organizations and properties, and the lists that hang on a property.
 
+use super::arrival::{self, Arrivals};
 use super::device::Device;
 use super::explain::{self, AccessAssumption, AccessExplanation};
 use super::id::{Kind, RowId};
 use super::integration::Integration;
 use super::job::QuarantinedJob;
 use super::keychain::Keychain;
+use super::lock_forecast::{self, LockForecast};
 use super::mode::ChecklistItem;
 use super::page::Paging;
 use super::policy::{AccessPolicy, PastPolicy};
@@ -13,7 +15,7 @@ use super::problem::Problem;
 use super::reservation::{Reservation, ReservationFilter, ReservationTotals};
 use super::room::{MappingSuggestion, Room};
 use super::space::Space;
-use super::time::{Instant, TimeZone};
+use super::time::{Instant, LocalDate, TimeZone};
 use super::{Reach, Result, id, load, read};
 use crate::edge::ApiError;
 use async_graphql::connection::{Connection, EmptyFields};
@@ -97,6 +99,33 @@ pub struct Property(pub(crate) property::Property);
 
 #[Object]
 impl Property {
+    /// The arrivals board: stays that begin in these days, soonest first, and whether the door will
+    /// open.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the days and the paging arguments of Relay"
+    )]
+    async fn arrivals(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "First day. Today when left out.")] from: Option<LocalDate>,
+        #[graphql(desc = "Last day, included. The first day when left out.")] to: Option<LocalDate>,
+        #[graphql(desc = "Read after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Read before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many from the start, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
+    ) -> Result<Option<Arrivals>> {
+        let paging = Paging {
+            after,
+            before,
+            first,
+            last,
+        };
+        arrival::arrivals(ctx, &self.0, from, to, paging)
+            .await
+            .map(Some)
+    }
+
     /// Devices of all lock integrations, by name.
     async fn devices(
         &self,
@@ -215,6 +244,35 @@ impl Property {
     /// Whether the property gives access.
     async fn mode(&self) -> PropertyMode {
         self.0.mode
+    }
+
+    /// How full the locks that hold only so many codes will be in these days: those first that run
+    /// out soonest. Counts the keychains there are.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the days and the paging arguments of Relay"
+    )]
+    async fn lock_forecast(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "First day. Today when left out.")] from: Option<LocalDate>,
+        #[graphql(desc = "Last day, included. The seventh day when left out.")] to: Option<
+            LocalDate,
+        >,
+        #[graphql(desc = "Read after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Read before this cursor.")] before: Option<String>,
+        #[graphql(desc = "How many from the start, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "How many from the end, at most 100.")] last: Option<i32>,
+    ) -> Result<Option<Connection<String, LockForecast>>> {
+        let paging = Paging {
+            after,
+            before,
+            first,
+            last,
+        };
+        lock_forecast::page(ctx, &self.0, from, to, paging)
+            .await
+            .map(Some)
     }
 
     /// Name of the property.
