@@ -180,9 +180,10 @@ impl Facts {
         let mut doors: Vec<Door> = Vec::new();
         let has_lock = |space: &&SpaceFacts| !space.devices.is_empty();
         for space in self.mapped().filter(has_lock) {
-            let role = match doors.is_empty() {
-                true => KeychainDoorRole::Main,
-                false => KeychainDoorRole::Parent,
+            let role = if doors.is_empty() {
+                KeychainDoorRole::Main
+            } else {
+                KeychainDoorRole::Parent
             };
             if doors.iter().all(|door| door.space != space.id) {
                 doors.push(Door {

@@ -83,147 +83,130 @@ pub fn checklist(readiness: &Readiness) -> Vec<Item> {
 }
 
 fn item(check: Check, is: &Readiness) -> Item {
-    let connected = is
-        .pms
-        .as_ref()
-        .is_some_and(|(_, status, _)| *status == IntegrationStatus::Connected);
-    let app = is
-        .pms
-        .as_ref()
-        .map_or("a property management system", |(name, _, _)| name);
-    let n = |count: i64, one: &str, many: &str| match count {
-        1 => format!("1 {one}"),
-        count => format!("{count} {many}"),
+    let passed = is.passes(check);
+    let (needed, count) = match check {
+        Check::PmsConnected
+        | Check::FirstLoadDone
+        | Check::TimeZoneKnown
+        | Check::LocksConnected => (Needed::Required, None),
+        // With no room or no lock at all nobody would get in.
+        Check::RoomsMapped => (all_or_some(is.unmapped, is.rooms), Some(is.unmapped)),
+        Check::DevicesInstalled => (
+            all_or_some(is.without_lock, is.spaces),
+            Some(is.without_lock),
+        ),
+        Check::LocksOnline => (Needed::Advised, Some(is.offline)),
+        Check::NoCriticalProblems => (Needed::Advised, Some(is.critical)),
     };
-    let some = |count: i64| (count > 0).then_some(count);
-    let (passed, needed, count, message, fix) = match check {
-        Check::PmsConnected => {
-            let message = match (&is.pms, connected) {
-                (_, true) => format!("{app} is connected."),
-                (None, false) => "Connect the property management system.".to_owned(),
-                (Some((_, status, _)), false) => {
-                    format!("{app} is {status}. Paste a new access token.")
-                }
-            };
-            (
-                connected,
-                Needed::Required,
-                None,
-                message,
-                "integrationConnect",
-            )
-        }
-        Check::FirstLoadDone => {
-            let done = is
-                .pms
-                .as_ref()
-                .is_some_and(|(_, _, sync)| *sync == Some(SyncState::Current));
-            let message = match done {
-                true => format!("Everything {app} has was read."),
-                false => format!("Wait until everything {app} has was read."),
-            };
-            (done, Needed::Required, None, message, "")
-        }
-        Check::TimeZoneKnown => {
-            let message = match is.time_zone {
-                true => "The time zone is known.".to_owned(),
-                false => format!("Wait until {app} tells the time zone."),
-            };
-            (is.time_zone, Needed::Required, None, message, "")
-        }
-        Check::LocksConnected => {
-            let passed = is.lock_vendors > 0;
-            let message = match passed {
-                true => format!(
-                    "{} connected.",
-                    n(is.lock_vendors, "lock vendor is", "lock vendors are")
-                ),
-                false => "Connect the vendor of the locks.".to_owned(),
-            };
-            (
-                passed,
-                Needed::Required,
-                None,
-                message,
-                "integrationConnect",
-            )
-        }
-        Check::RoomsMapped => {
-            let passed = is.rooms > 0 && is.unmapped == 0;
-            let message = match (is.rooms, is.unmapped) {
-                (0, _) => format!("{app} has told of no room yet."),
-                (rooms, 0) => format!("{} mapped.", n(rooms, "room is", "rooms are")),
-                (_, left) => format!(
-                    "{} mapped to no space: reservations there get no keychain.",
-                    n(left, "room is", "rooms are")
-                ),
-            };
-            // With no room at all nobody would get in.
-            let needed = match is.unmapped == is.rooms {
-                true => Needed::Required,
-                false => Needed::Advised,
-            };
-            (passed, needed, some(is.unmapped), message, "roomMap")
-        }
-        Check::DevicesInstalled => {
-            let passed = is.spaces > 0 && is.without_lock == 0;
-            let message = match (is.spaces, is.without_lock) {
-                (0, _) => "No space has a lock yet, as no room is mapped.".to_owned(),
-                (spaces, 0) => format!("{} a lock.", n(spaces, "space has", "spaces have")),
-                (_, left) => format!(
-                    "{} no lock: reservations there are not transferred.",
-                    n(left, "space has", "spaces have")
-                ),
-            };
-            let needed = match is.without_lock == is.spaces {
-                true => Needed::Required,
-                false => Needed::Advised,
-            };
-            (
-                passed,
-                needed,
-                some(is.without_lock),
-                message,
-                "deviceInstall",
-            )
-        }
-        Check::LocksOnline => {
-            let message = match is.offline {
-                0 => "Every installed lock can be reached.".to_owned(),
-                left => format!("{} be reached.", n(left, "lock cannot", "locks cannot")),
-            };
-            (
-                is.offline == 0,
-                Needed::Advised,
-                some(is.offline),
-                message,
-                "",
-            )
-        }
-        Check::NoCriticalProblems => {
-            let message = match is.critical {
-                0 => "No critical problem is open.".to_owned(),
-                left => format!(
-                    "Look at {}.",
-                    n(left, "critical problem", "critical problems")
-                ),
-            };
-            (
-                is.critical == 0,
-                Needed::Advised,
-                some(is.critical),
-                message,
-                "",
-            )
-        }
+    let fix = match check {
+        Check::PmsConnected | Check::LocksConnected => Some("integrationConnect"),
+        Check::RoomsMapped => Some("roomMap"),
+        Check::DevicesInstalled => Some("deviceInstall"),
+        _ => None,
     };
     Item {
         check,
         passed,
         needed,
-        count,
-        message,
-        fix: (!passed && !fix.is_empty()).then_some(fix),
+        count: count.filter(|count| *count > 0),
+        message: is.message(check),
+        fix: fix.filter(|_| !passed),
+    }
+}
+
+/// What concerns everything keeps a property from going live, what concerns some does not.
+fn all_or_some(open: i64, all: i64) -> Needed {
+    if open == all {
+        Needed::Required
+    } else {
+        Needed::Advised
+    }
+}
+
+impl Readiness {
+    fn connected(&self) -> bool {
+        let pms = self.pms.as_ref();
+        pms.is_some_and(|(_, status, _)| *status == IntegrationStatus::Connected)
+    }
+
+    fn passes(&self, check: Check) -> bool {
+        match check {
+            Check::PmsConnected => self.connected(),
+            Check::FirstLoadDone => {
+                let pms = self.pms.as_ref();
+                pms.is_some_and(|(_, _, sync)| *sync == Some(SyncState::Current))
+            }
+            Check::TimeZoneKnown => self.time_zone,
+            Check::LocksConnected => self.lock_vendors > 0,
+            Check::RoomsMapped => self.rooms > 0 && self.unmapped == 0,
+            Check::DevicesInstalled => self.spaces > 0 && self.without_lock == 0,
+            Check::LocksOnline => self.offline == 0,
+            Check::NoCriticalProblems => self.critical == 0,
+        }
+    }
+
+    /// What to do, or that it is done.
+    fn message(&self, check: Check) -> String {
+        let app = self.pms.as_ref().map(|(name, _, _)| name.as_str());
+        let app = app.unwrap_or("the property management system");
+        match (check, self.passes(check)) {
+            (Check::PmsConnected, true) => format!("{app} is connected."),
+            (Check::PmsConnected, false) => match &self.pms {
+                None => "Connect the property management system.".to_owned(),
+                Some((_, status, _)) => format!("{app} is {status}. Paste a new access token."),
+            },
+            (Check::FirstLoadDone, true) => format!("Everything {app} has was read."),
+            (Check::FirstLoadDone, false) => {
+                format!("Wait until everything {app} has was read.")
+            }
+            (Check::TimeZoneKnown, true) => "The time zone is known.".to_owned(),
+            (Check::TimeZoneKnown, false) => format!("Wait until {app} tells the time zone."),
+            (Check::LocksConnected, true) => {
+                let vendors = n(self.lock_vendors, "lock vendor is", "lock vendors are");
+                format!("{vendors} connected.")
+            }
+            (Check::LocksConnected, false) => "Connect the vendor of the locks.".to_owned(),
+            (Check::RoomsMapped, true) => {
+                format!("{} mapped.", n(self.rooms, "room is", "rooms are"))
+            }
+            (Check::RoomsMapped, false) if self.rooms == 0 => {
+                format!("Wait until {app} tells of a room.")
+            }
+            (Check::RoomsMapped, false) => format!(
+                "{} mapped to no space: reservations there get no keychain.",
+                n(self.unmapped, "room is", "rooms are")
+            ),
+            (Check::DevicesInstalled, true) => {
+                format!("{} a lock.", n(self.spaces, "space has", "spaces have"))
+            }
+            (Check::DevicesInstalled, false) if self.spaces == 0 => {
+                "No space has a lock yet, as no room is mapped.".to_owned()
+            }
+            (Check::DevicesInstalled, false) => format!(
+                "{} no lock: reservations there are not transferred.",
+                n(self.without_lock, "space has", "spaces have")
+            ),
+            (Check::LocksOnline, true) => "Every installed lock can be reached.".to_owned(),
+            (Check::LocksOnline, false) => {
+                format!(
+                    "{} be reached.",
+                    n(self.offline, "lock cannot", "locks cannot")
+                )
+            }
+            (Check::NoCriticalProblems, true) => "No critical problem is open.".to_owned(),
+            (Check::NoCriticalProblems, false) => {
+                let problems = n(self.critical, "critical problem", "critical problems");
+                format!("Look at {problems}.")
+            }
+        }
+    }
+}
+
+/// A count with what it counts.
+fn n(count: i64, one: &str, many: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {many}"),
     }
 }
 
@@ -273,7 +256,7 @@ mod tests {
                         "Mews".into(),
                         IntegrationStatus::Broken,
                         Some(SyncState::Current),
-                    ))
+                    ));
                 },
                 &[(Check::PmsConnected, true)],
             ),
@@ -283,7 +266,7 @@ mod tests {
                         "Mews".into(),
                         IntegrationStatus::Connected,
                         Some(SyncState::FirstLoad),
-                    ))
+                    ));
                 },
                 &[(Check::FirstLoadDone, true)],
             ),

@@ -204,28 +204,7 @@ impl Change {
                 all(tx, property).await?
             }
             Self::SetMode { mode } => {
-                property::set_mode(tx, property, *mode).await?;
-                let action = match mode {
-                    PropertyMode::Live => "propertyGoLive",
-                    PropertyMode::Setup => "propertyEnterSetup",
-                };
-                by.write(
-                    tx,
-                    env,
-                    property,
-                    action,
-                    SubjectKind::Property,
-                    property.0,
-                    |entry| entry.after("mode", mode),
-                )
-                .await?;
-                let event = NewEvent::new(
-                    EventKind::PropertyModeChanged,
-                    SubjectKind::Property,
-                    property,
-                );
-                let events = vec![event.with("mode", mode)];
-                event::publish(tx, property, by.actor, now, events).await?;
+                self.set_mode(tx, env, property, *mode, by).await?;
                 all(tx, property).await?
             }
             Self::IntegrationDisconnect { integration } => {
@@ -246,6 +225,40 @@ impl Change {
             }
         };
         Ok(concerned)
+    }
+
+    async fn set_mode(
+        &self,
+        tx: &mut Tx,
+        env: &Env,
+        property: PropertyId,
+        mode: PropertyMode,
+        by: &By<'_>,
+    ) -> Result<(), DbError> {
+        let now = env.now();
+        property::set_mode(tx, property, mode).await?;
+        let action = match mode {
+            PropertyMode::Live => "propertyGoLive",
+            PropertyMode::Setup => "propertyEnterSetup",
+        };
+        by.write(
+            tx,
+            env,
+            property,
+            action,
+            SubjectKind::Property,
+            property.0,
+            |entry| entry.after("mode", mode),
+        )
+        .await?;
+        let event = NewEvent::new(
+            EventKind::PropertyModeChanged,
+            SubjectKind::Property,
+            property,
+        );
+        let events = vec![event.with("mode", mode)];
+        event::publish(tx, property, by.actor, now, events).await?;
+        Ok(())
     }
 
     async fn install(

@@ -142,27 +142,15 @@ pub async fn explain(
         blocked_by: row.blocked_by.as_deref(),
         blocked_reason: row.blocked_reason.as_deref(),
         no_pin: no_pin.as_deref(),
-        has_pin: match past {
-            true => transfer == ReservationTransfer::Transferred,
-            false => live.is_some(),
+        has_pin: if past {
+            transfer == ReservationTransfer::Transferred
+        } else {
+            live.is_some()
         },
         time: &time,
     };
-    let mut gates = access::explain(&facts, &words, at);
-    let mut behind = access::progress(stood.as_ref(), &words, at);
-    if past && transfer == ReservationTransfer::Transferred {
-        for gate in &mut behind {
-            gate.evidence = "How the locks stood then is in the log of the property.".to_owned();
-        }
-    }
-    gates.extend(behind);
-    let gates = gates
-        .into_iter()
-        .map(|gate| {
-            let since = since(&gate, &decisions, &facts, at);
-            (gate, since)
-        })
-        .collect::<Vec<_>>();
+    let was_granted = past && transfer == ReservationTransfer::Transferred;
+    let gates = judged(&facts, stood.as_ref(), &words, &decisions, at, was_granted);
     let since = |code| {
         let stored = row.withheld_since.filter(|_| !past).map(|at| *at);
         let gate = gates.iter().find(|(gate, _)| gate.code == Some(code));
@@ -196,6 +184,31 @@ pub async fn explain(
         keychain: live.filter(|_| !past),
         reservation: row,
     }))
+}
+
+/// Every gate, with since when it has been so.
+fn judged(
+    facts: &Facts,
+    stood: Option<&Progress>,
+    words: &Words<'_>,
+    decisions: &[Decision],
+    at: DateTime<Utc>,
+    was_granted: bool,
+) -> Vec<(Explained, Option<DateTime<Utc>>)> {
+    let mut behind = access::progress(stood, words, at);
+    if was_granted {
+        let elsewhere = "How the locks stood then is in the log of the property.";
+        for gate in &mut behind {
+            elsewhere.clone_into(&mut gate.evidence);
+        }
+    }
+    let gates = access::explain(facts, words, at).into_iter().chain(behind);
+    gates
+        .map(|gate| {
+            let since = since(&gate, decisions, facts, at);
+            (gate, since)
+        })
+        .collect()
 }
 
 /// Since when a gate has withheld for the same reason, as far as decisions tell.

@@ -129,7 +129,7 @@ pub async fn apply(
         .filter(|operation| operation.takes_from_guest())
         .map(|operation| operation.reservation)
         .collect();
-    if !guests.is_empty() && !(agreed && by.reason.is_some()) {
+    if !guests.is_empty() && (!agreed || by.reason.is_none()) {
         return Ok(Err(Refused::InHouse(guests.len())));
     }
     let operations = match carry_out(&mut tx, env, property, &change, by).await? {

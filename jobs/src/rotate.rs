@@ -44,7 +44,6 @@ pub struct Rotation {
 
 /// Chooses another PIN for a keychain and puts it in the place of the old one on every lock and in
 /// the PMS. A dry run writes nothing.
-#[expect(clippy::too_many_arguments, reason = "what is asked for, and by whom")]
 pub async fn rotate(
     env: &Env,
     property: PropertyId,

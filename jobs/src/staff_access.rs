@@ -147,9 +147,10 @@ pub async fn create(
     }
     let mut doors: Vec<Door> = Vec::with_capacity(new.spaces.len());
     for &space in new.spaces {
-        let role = match doors.is_empty() {
-            true => KeychainDoorRole::Main,
-            false => KeychainDoorRole::Common,
+        let role = if doors.is_empty() {
+            KeychainDoorRole::Main
+        } else {
+            KeychainDoorRole::Common
         };
         if doors.iter().all(|door| door.space != space) {
             doors.push(Door { space, role });

@@ -46,13 +46,13 @@ pub enum AssumedFact {
 /// One fact to pretend.
 #[derive(InputObject)]
 pub struct AccessAssumption {
-    /// The time, with NOW.
+    /// The time it is assumed to be.
     at: Option<Instant>,
     /// Which fact.
     fact: AssumedFact,
-    /// The room, with ROOM_ASSIGNED.
+    /// The room that is assumed to be assigned.
     room: Option<ID>,
-    /// The space, with ROOM_MAPPED and DEVICE_INSTALLED.
+    /// The space the room is assumed to be mapped to, or the lock to be installed in.
     space: Option<ID>,
 }
 
@@ -480,15 +480,13 @@ pub(crate) async fn of_number(
         return of_row(ctx, row, at, assume).await;
     }
     let env = ctx.env()?;
-    let told = match may_ask(ctx, property.id).await? {
-        true => explain::ask(env, property.id, number).await?,
-        false => {
-            return Err(ApiError::new(
-                ErrorCode::Throttled,
-                "Too many questions by number. Wait a minute.",
-            ));
-        }
-    };
+    if !may_ask(ctx, property.id).await? {
+        return Err(ApiError::new(
+            ErrorCode::Throttled,
+            "Too many questions by number. Wait a minute.",
+        ));
+    }
+    let told = explain::ask(env, property.id, number).await?;
     let zone = property
         .time_zone
         .as_deref()
@@ -515,9 +513,10 @@ async fn may_ask(ctx: &Context<'_>, property: PropertyId) -> Result<bool> {
 fn checked(number: &str) -> Result<&str> {
     let number = number.trim();
     let fits = !number.is_empty() && number.chars().count() <= LONGEST_NUMBER;
-    match fits && !number.chars().any(char::is_control) {
-        true => Ok(number),
-        false => Err(ApiError::bad_user_input("Give a confirmation number.")),
+    if fits && !number.chars().any(char::is_control) {
+        Ok(number)
+    } else {
+        Err(ApiError::bad_user_input("Give a confirmation number."))
     }
 }
 

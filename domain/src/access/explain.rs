@@ -201,9 +201,10 @@ fn withheld(
     evidence: String,
     words: &Words<'_>,
 ) -> Explained {
-    let verdict = match why.code.is_end() {
-        true => Verdict::Ended,
-        false => Verdict::Hold,
+    let verdict = if why.code.is_end() {
+        Verdict::Ended
+    } else {
+        Verdict::Hold
     };
     let explained = Explained::new(gate, verdict, evidence);
     let nearest = facts.mapped().next().map(|space| Subject::Space(space.id));

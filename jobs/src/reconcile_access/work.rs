@@ -139,9 +139,10 @@ impl Work<'_> {
         access: &mut Access,
     ) -> Result<(), DbError> {
         let chooser = self.chooser();
-        let refusing = match chooser.is_protected(live, &access.doors) {
-            true => chooser.refusing(tx, live, has, &access.doors).await?,
-            false => Vec::new(),
+        let refusing = if chooser.is_protected(live, &access.doors) {
+            chooser.refusing(tx, live, has, &access.doors).await?
+        } else {
+            Vec::new()
         };
         let property = self.reservation.property_id;
         let subject = self.reservation.id.to_string();
