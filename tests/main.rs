@@ -6,6 +6,7 @@ mod arrivals;
 mod broken_integration;
 mod common_areas;
 mod connecting_mews;
+mod consecutive_stays;
 mod faults;
 mod given_up_and_waiting;
 mod harness;

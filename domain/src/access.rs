@@ -49,7 +49,15 @@ pub struct Facts {
     pub links: Vec<LinkFacts>,
     /// The keychain that is there, if it opens.
     pub held: Option<Held>,
+    /// When the stay before ends, of the same guest in the same room, if this one follows it closely:
+    /// the guest stays in the room, and the door opens without a break.
+    #[serde(default)]
+    pub follows: Option<DateTime<Utc>>,
 }
+
+/// Longest break between two stays of a guest in a room that are one to the guest. A house that turns
+/// rooms over lets nobody in for half a day at most.
+pub const BREAK: Duration = Duration::hours(12);
 
 /// A room on the way from the assigned room upwards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,6 +159,7 @@ impl Facts {
             AccessIssueAt::Booking => self.checked_in_at.map_or(scheduled, |at| at.min(scheduled)),
             AccessIssueAt::CheckIn => self.checked_in_at.unwrap_or(scheduled),
         };
+        let from = self.follows.map_or(from, |end| from.min(end));
         let mut until = self.scheduled.until + Duration::minutes(self.policy.buffer_after.into());
         if self.state == ReservationState::CheckedOut
             && self.policy.on_check_out == AccessOnCheckOut::Revoke

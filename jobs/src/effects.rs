@@ -71,6 +71,7 @@ pub(crate) async fn desire(
     property: &Property,
     reservation: &Reservation,
     granted: bool,
+    also: &[PinId],
 ) -> Result<Touched, DbError> {
     let now = env.now();
     let current = keychain::current(tx, property.id, &[reservation.id])
@@ -78,8 +79,14 @@ pub(crate) async fn desire(
         .pop();
     let push = pin_push::lock(tx, property.id, reservation.id).await?;
     let mut touched = Touched::default();
-    // Replaced ones too: they have to go from the locks.
-    for pin in portal_store::pin::of_reservation(tx, property.id, reservation.id).await? {
+    // Replaced ones too: they have to go from the locks. And one chosen for the stay before, which
+    // this one shares.
+    let mut pins = portal_store::pin::of_reservation(tx, property.id, reservation.id).await?;
+    pins.extend(keychain::pins_of(tx, property.id, reservation.id).await?);
+    pins.extend(also);
+    pins.sort_unstable();
+    pins.dedup();
+    for pin in pins {
         desire_of_pin(tx, property.id, pin, now, &mut touched).await?;
     }
     touched.devices.sort_unstable();

@@ -20,7 +20,7 @@ pub(crate) mod choose;
 mod facts;
 mod work;
 
-pub(crate) use facts::{facts, places};
+pub(crate) use facts::{facts, next_to, places};
 
 /// Decides about one reservation and makes its keychain so. Every trigger ends here.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -87,6 +87,7 @@ pub(crate) async fn reconcile(
         reservation: &mut reservation,
         facts: &facts,
         events: Vec::new(),
+        left: Vec::new(),
         fault: None,
     };
     let decision = work.decide_and_apply(tx).await?;
@@ -94,11 +95,12 @@ pub(crate) async fn reconcile(
         return Ok(Reconciled::CodeTaken);
     }
     let events = std::mem::take(&mut work.events);
+    let left = std::mem::take(&mut work.left);
     record(tx, property, &reservation, &facts, now).await?;
     reservation.decided_revision = reservation.revision;
     reservation.decided_at = Some(now.into());
     let granted = matches!(decision, Decision::Grant(_));
-    let touched = effects::desire(tx, env, property, &reservation, granted).await?;
+    let touched = effects::desire(tx, env, property, &reservation, granted, &left).await?;
     let next = facts.next_decision(&decision, now);
     let next = next.into_iter().chain(touched.next_end).min();
     reservation.decide_at = next.map(Into::into);

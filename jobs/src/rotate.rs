@@ -113,7 +113,10 @@ pub async fn rotate(
         return Ok(Ok(rotation));
     }
     let choice = Choice::New(found);
-    let Ok(pin): Result<PinId, _> = chooser.store(&mut tx, &choice, row.window()).await? else {
+    let Ok(pin): Result<PinId, _> = chooser
+        .store(&mut tx, Some(&row), &choice, row.window())
+        .await?
+    else {
         return Ok(Err(Refused::Busy));
     };
     let event = chooser.replaced(&mut tx, Some(&row), pin).await?;
@@ -128,7 +131,8 @@ pub async fn rotate(
     event::publish(&mut tx, property, by.actor, now, events).await?;
     match &stay {
         Some(stay) => {
-            let touched = effects::desire(&mut tx, env, &house, stay, true).await?;
+            let left = [old];
+            let touched = effects::desire(&mut tx, env, &house, stay, true, &left).await?;
             ring(&mut tx, property, stay.id, touched, now).await?;
         }
         None => {

@@ -171,7 +171,7 @@ pub async fn create(
         Ok(choice) => choice,
         Err(why) => return Ok(Err(Refused::Unavailable(why))),
     };
-    let Ok(pin): Result<PinId, _> = chooser.store(&mut tx, &choice, new.window).await? else {
+    let Ok(pin): Result<PinId, _> = chooser.store(&mut tx, None, &choice, new.window).await? else {
         return Ok(Err(Refused::Busy));
     };
     let row = Keychain {

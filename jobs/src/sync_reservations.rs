@@ -20,6 +20,10 @@ use portal_store::{DbError, Tx, integration, pin_push, room};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
+mod beside;
+
+use beside::Beside;
+
 /// Reads the next page of one PMS link.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SyncReservations {
@@ -492,6 +496,7 @@ pub(crate) async fn store_page(
     let mut changed = Vec::new();
     let mut same = Vec::new();
     let mut events = Vec::new();
+    let mut beside = Beside::default();
     for stay in told {
         let room = stay
             .room
@@ -513,6 +518,8 @@ pub(crate) async fn store_page(
             row.id,
         );
         events.push(event.with("revision", row.revision));
+        beside.note(was);
+        beside.note(Some(&row));
         changed.push(row.id);
         problem::resolve(tx, property, UNREADABLE, stay.id.as_str(), now).await?;
         // The same reservation may stand twice in one page: the later one meets the earlier.
@@ -520,6 +527,8 @@ pub(crate) async fn store_page(
     }
     reservation::touch(tx, property, &same, now).await?;
     reservation::touch(tx, property, &changed, now).await?;
+    // What a stay becomes also depends on the one before and after of the same guest.
+    changed.extend(beside.find(tx, property, link.id).await?);
     trigger::reservations(tx, env, property, &changed).await?;
     let actor = Actor::named(ActorKind::Pms, env.apps.name(&link.app));
     event::publish(tx, property, &actor, now, events).await?;
@@ -556,6 +565,7 @@ fn read(
         actual_start: None,
         actual_end: None,
         checked_in_seen_at: None,
+        guest_key: None,
         guest_name: None,
         remote_updated_at: None,
         seen_at: now.into(),
@@ -585,6 +595,7 @@ fn read(
     row.ends_at = stay.ends_at.into();
     row.actual_start = stay.actual_start.map(Into::into);
     row.actual_end = stay.actual_end.map(Into::into);
+    row.guest_key = stay.guest.as_ref().map(ToString::to_string);
     row.guest_name.clone_from(&stay.guest_name);
     if row.in_house() {
         row.checked_in_seen_at.get_or_insert(now.into());

@@ -79,6 +79,7 @@ pub async fn reservations(
     // In the order of their ids, so that two transactions cannot wait for each other.
     let mut ids = ids.to_vec();
     ids.sort_unstable();
+    ids.dedup();
     for reservation in ids {
         let job = ReconcileAccess {
             property,

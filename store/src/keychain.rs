@@ -229,6 +229,23 @@ pub async fn of_pins(
     })
 }
 
+/// The PINs of every keychain a reservation ever had.
+pub async fn pins_of(
+    conn: &mut Conn,
+    property: PropertyId,
+    reservation: ReservationId,
+) -> QueryResult<Vec<PinId>> {
+    on!(conn, c => {
+        keychains::table
+            .filter(keychains::property_id.eq(property))
+            .filter(keychains::reservation_id.eq(reservation))
+            .select(keychains::pin_id)
+            .distinct()
+            .load(c)
+            .await
+    })
+}
+
 /// Every keychain with this PIN.
 pub async fn of_pin(
     conn: &mut Conn,

@@ -46,6 +46,8 @@ pub struct Reservation {
     pub actual_end: Option<Timestamp>,
     /// When the guest was first seen checked in.
     pub checked_in_seen_at: Option<Timestamp>,
+    /// The PMS's identifier of the guest.
+    pub guest_key: Option<String>,
     /// One display name.
     pub guest_name: Option<String>,
     /// When the PMS last changed it.
@@ -255,6 +257,33 @@ pub async fn first(
             .select(Reservation::as_select())
             .order((reservations::starts_at, reservations::id))
             .limit(limit)
+            .load(c)
+            .await
+    })
+}
+
+/// Stays of these guests that are not canceled and touch the window, both ends included.
+pub async fn of_guests(
+    conn: &mut Conn,
+    property: PropertyId,
+    integration: IntegrationId,
+    guests: &[String],
+    window: portal_domain::Window,
+) -> QueryResult<Vec<Reservation>> {
+    on!(conn, c => {
+        reservations::table
+            .filter(reservations::property_id.eq(property))
+            .filter(reservations::integration_id.eq(integration))
+            .filter(reservations::guest_key.eq_any(guests))
+            .filter(reservations::state.eq_any([
+                ReservationState::Confirmed,
+                ReservationState::CheckedIn,
+                ReservationState::CheckedOut,
+            ]))
+            .filter(reservations::ends_at.ge(Timestamp(window.from)))
+            .filter(reservations::starts_at.le(Timestamp(window.until)))
+            .order((reservations::starts_at, reservations::id))
+            .select(Reservation::as_select())
             .load(c)
             .await
     })

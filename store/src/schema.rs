@@ -309,6 +309,7 @@ diesel::table! {
         actual_start -> Nullable<Instant>,
         actual_end -> Nullable<Instant>,
         checked_in_seen_at -> Nullable<Instant>,
+        guest_key -> Nullable<Text>,
         guest_name -> Nullable<Text>,
         remote_updated_at -> Nullable<Instant>,
         seen_at -> Instant,

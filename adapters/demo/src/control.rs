@@ -71,6 +71,7 @@ impl DemoHouse {
                 ends_at: booking.ends_at,
                 actual_start: None,
                 actual_end: None,
+                guest: None,
                 guest_name: booking.guest_name,
                 updated_at: None,
             };

@@ -71,6 +71,7 @@ pub(crate) fn with_guests(name: &str, now: DateTime<Utc>) -> House {
             ends_at: at(today + Duration::days(last), DEPARTURE),
             actual_start: in_house.then(|| starts_at + Duration::minutes(20)),
             actual_end: None,
+            guest: None,
             guest_name: Some(name.to_owned()),
             updated_at: None,
         };

@@ -157,6 +157,9 @@ pub struct Reservation {
     pub actual_start: Option<DateTime<Utc>>,
     /// When the guest checked out.
     pub actual_end: Option<DateTime<Utc>>,
+    /// The guest who holds it: the same for the stays of one person. A company that owns the booking
+    /// is not a guest.
+    pub guest: Option<VendorId>,
     /// One display name. A company that owns the booking is not a guest.
     pub guest_name: Option<String>,
     /// When the vendor last changed it; the core drops older ones. `None`: the later read wins.

@@ -192,7 +192,10 @@ impl Mews {
         let guests = self.guests(account, &stays).await?;
         let reservations = stays.into_iter().map(|stay| {
             let mut reservation = stay.reservation;
-            reservation.guest_name = guests.get(&reservation.id).cloned();
+            if let Some((guest, name)) = guests.get(&reservation.id) {
+                reservation.guest = Some(guest.clone());
+                reservation.guest_name.clone_from(name);
+            }
             reservation
         });
         Ok(Fetched {
@@ -235,12 +238,12 @@ impl Mews {
         Ok(doorless.cloned().collect())
     }
 
-    /// The guest's name of each stay that has one.
+    /// The guest of each stay that has one, with the name that is known.
     async fn guests(
         &self,
         account: &Account,
         stays: &[Stay],
-    ) -> Result<BTreeMap<VendorId, String>, AdapterError> {
+    ) -> Result<BTreeMap<VendorId, (VendorId, Option<String>)>, AdapterError> {
         let mut guest_of = BTreeMap::new();
         let mut owned_by_company = Vec::new();
         for stay in stays {
@@ -267,9 +270,10 @@ impl Mews {
             let customers = wire::entries::<AskCustomers<'_>>(&values).read.into_iter();
             names.extend(customers.filter_map(|customer| Some((customer.id, customer.name?))));
         }
-        let told = guest_of
-            .into_iter()
-            .filter_map(|(stay, guest)| Some((stay, names.get(&guest)?.clone())));
+        let told = guest_of.into_iter().map(|(stay, guest)| {
+            let name = names.get(&guest).cloned();
+            (stay, (guest, name))
+        });
         Ok(told.collect())
     }
 }

@@ -115,6 +115,7 @@ fn facts(rng: &mut StdRng) -> Facts {
         rooms: Vec::new(),
         links: Vec::new(),
         held: None,
+        follows: None,
     };
     place(&mut facts, rng);
     facts

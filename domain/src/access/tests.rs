@@ -47,6 +47,7 @@ pub(crate) fn stay() -> Facts {
         rooms: vec![room("101", space(1, 1))],
         links: Vec::new(),
         held: None,
+        follows: None,
     }
 }
 

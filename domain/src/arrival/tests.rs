@@ -236,6 +236,7 @@ fn every_reason_to_withhold_is_somebodys_or_nobodys_to_clear() {
             Some(R::IntegrationDisconnected),
         ),
         (W::CatchingUp, None, Some(R::CatchingUp)),
+        (W::PropertyInSetup, near, Some(R::PropertyInSetup)),
         (W::StateNotEligible, near, Some(R::StateNotEligible)),
         (W::RoomUnassigned, near, Some(R::RoomUnassigned)),
         (W::RoomNotMapped, near, Some(R::RoomNotMapped)),

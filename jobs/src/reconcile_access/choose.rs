@@ -9,7 +9,7 @@ use portal_domain::{
     Window,
 };
 use portal_store::event::NewEvent;
-use portal_store::keychain::Keychain;
+use portal_store::keychain::{self, Keychain};
 use portal_store::pin::Uses;
 use portal_store::reservation::Reservation;
 use portal_store::{DbError, Tx, device, space};
@@ -138,12 +138,16 @@ impl Chooser<'_> {
     pub(crate) async fn store(
         &self,
         tx: &mut Tx,
+        live: Option<&Keychain>,
         choice: &Choice,
         window: Window,
     ) -> Result<Result<PinId, Taken>, DbError> {
         match choice {
             Choice::Kept(pin) => {
-                let kept = portal_store::pin::occupy(tx, self.property, *pin, window).await?;
+                let others = self.others(tx, *pin, live).await?;
+                let windows = others.iter().map(Keychain::window);
+                let all = windows.fold(window, Window::union);
+                let kept = portal_store::pin::occupy(tx, self.property, *pin, all).await?;
                 Ok(kept.then_some(*pin).ok_or(Taken))
             }
             Choice::New(found) => {
@@ -163,6 +167,22 @@ impl Chooser<'_> {
         }
     }
 
+    /// The other keychains that open with a PIN: of the stay before or after, or of the room the
+    /// guest moved from.
+    async fn others(
+        &self,
+        tx: &mut Tx,
+        pin: PinId,
+        besides: Option<&Keychain>,
+    ) -> Result<Vec<Keychain>, DbError> {
+        let mut all = keychain::of_pin(tx, self.property, pin).await?;
+        all.retain(|other| {
+            let own = besides.is_some_and(|own| own.id == other.id);
+            !own && !other.status(self.now).is_over()
+        });
+        Ok(all)
+    }
+
     /// Notes that a new PIN took the place of the keychain's old one, if it had one.
     pub(crate) async fn replaced(
         &self,
@@ -173,7 +193,10 @@ impl Chooser<'_> {
         let kind = match live {
             Some(keychain) if keychain.pin_id == new => return Ok(None),
             Some(keychain) => {
-                portal_store::pin::retire(tx, self.property, keychain.pin_id, self.now).await?;
+                let old = keychain.pin_id;
+                if self.others(tx, old, live).await?.is_empty() {
+                    portal_store::pin::retire(tx, self.property, old, self.now).await?;
+                }
                 EventKind::PinRotated
             }
             None => EventKind::PinAllocated,

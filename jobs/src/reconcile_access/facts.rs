@@ -1,9 +1,9 @@
 //! Gathers what a decision depends on.
 
-use portal_domain::access::{Facts, Held, LinkFacts, RoomFacts, SpaceFacts};
+use portal_domain::access::{BREAK, Facts, Held, LinkFacts, RoomFacts, SpaceFacts};
 use portal_domain::{IntegrationStatus, PropertyId, SpaceId, Window};
 use portal_store::property::Property;
-use portal_store::reservation::Reservation;
+use portal_store::reservation::{self, Reservation};
 use portal_store::{Conn, DbError, device, integration, keychain, room, space, space_link};
 
 /// Everything the decision about a reservation depends on.
@@ -22,6 +22,11 @@ pub(crate) async fn facts(
         .await?
         .pop()
         .filter(|keychain| keychain.revoked_at.is_none());
+    let next_to = next_to(conn, reservation).await?;
+    let before = next_to
+        .iter()
+        .filter(|other| other.ends_at <= reservation.starts_at);
+    let follows = before.map(|other| *other.ends_at).max();
     Ok(Facts {
         state: reservation.state,
         scheduled: Window {
@@ -46,7 +51,30 @@ pub(crate) async fn facts(
             until: *keychain.ends_at,
             scheduled_until: *keychain.scheduled_until,
         }),
+        follows,
     })
+}
+
+/// Stays of the same guest in the same room right before or after this one.
+pub(crate) async fn next_to(
+    conn: &mut Conn,
+    stay: &Reservation,
+) -> Result<Vec<Reservation>, DbError> {
+    let (Some(guest), Some(_)) = (&stay.guest_key, stay.room_id) else {
+        return Ok(Vec::new());
+    };
+    let around = Window {
+        from: *stay.starts_at - BREAK,
+        until: *stay.ends_at + BREAK,
+    };
+    let guests = std::slice::from_ref(guest);
+    let link = stay.integration_id;
+    let mut stays = reservation::of_guests(conn, stay.property_id, link, guests, around).await?;
+    stays.retain(|other| {
+        let apart = other.ends_at <= stay.starts_at || stay.ends_at <= other.starts_at;
+        other.id != stay.id && other.room_id == stay.room_id && apart
+    });
+    Ok(stays)
 }
 
 /// The way from a room upwards, with the spaces and their locks, and the common areas linked to them.

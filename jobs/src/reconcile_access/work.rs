@@ -1,6 +1,7 @@
 //! Carries one decision out in the database.
 
 use super::choose::{Chooser, Taken};
+use super::next_to;
 use crate::Env;
 use chrono::{DateTime, Utc};
 use portal_domain::access::{self, Access, Change, Current, Decision, Existing, Facts, Withhold};
@@ -21,6 +22,8 @@ pub(crate) struct Work<'a> {
     pub(crate) reservation: &'a mut Reservation,
     pub(crate) facts: &'a Facts,
     pub(crate) events: Vec<NewEvent>,
+    /// PINs a keychain gave up; others may still use them.
+    pub(crate) left: Vec<PinId>,
     pub(crate) fault: Option<Taken>,
 }
 
@@ -110,19 +113,42 @@ impl Work<'_> {
         access: &Access,
     ) -> Result<Result<Option<PinId>, Unavailable>, DbError> {
         let chooser = self.chooser();
+        let shared = match live {
+            Some(_) => None,
+            None => self.shared(tx, access).await?,
+        };
+        let base = live.or(shared.as_ref());
         let choice = chooser
-            .choose(tx, live, &access.doors, access.window)
+            .choose(tx, base, &access.doors, access.window)
             .await?;
         let choice = match choice {
             Ok(choice) => choice,
             Err(why) => return Ok(Err(why)),
         };
-        let Ok(pin) = chooser.store(tx, &choice, access.window).await? else {
+        let Ok(pin) = chooser.store(tx, live, &choice, access.window).await? else {
             return Ok(Ok(None));
         };
-        let event = chooser.replaced(tx, live, pin).await?;
-        self.events.extend(event);
+        if shared.is_none_or(|shared| shared.pin_id != pin) {
+            let event = chooser.replaced(tx, live, pin).await?;
+            self.events.extend(event);
+        }
+        let left = live.map(|keychain| keychain.pin_id);
+        self.left.extend(left.filter(|old| *old != pin));
         Ok(Ok(Some(pin)))
+    }
+
+    /// The keychain of the stay right before or after, of the same guest behind the same door: its
+    /// PIN goes on, so that the guest notices nothing.
+    async fn shared(&self, tx: &mut Tx, access: &Access) -> Result<Option<Keychain>, DbError> {
+        let stays = next_to(tx, self.reservation).await?;
+        let ids: Vec<_> = stays.iter().map(|stay| stay.id).collect();
+        let keychains = keychain::current(tx, self.reservation.property_id, &ids).await?;
+        let main = access.doors.first().map(|door| door.space);
+        Ok(keychains.into_iter().find(|keychain| {
+            keychain.revoked_at.is_none()
+                && *keychain.ends_at + access::BREAK > self.now
+                && Some(keychain.main_space_id) == main
+        }))
     }
 
     fn chooser(&self) -> Chooser<'_> {

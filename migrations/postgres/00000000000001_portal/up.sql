@@ -314,6 +314,8 @@ CREATE TABLE reservations (
   actual_start timestamptz,
   actual_end timestamptz,
   checked_in_seen_at timestamptz,
+  -- The PMS's identifier of the guest: the same for the stays of one person.
+  guest_key text,
   guest_name text,
   remote_updated_at timestamptz,
   -- When a read last held it, changed or not: what a complete read leaves out is gone.
@@ -336,6 +338,7 @@ CREATE TABLE reservations (
   FOREIGN KEY (property_id, integration_id) REFERENCES integrations (property_id, id),
   FOREIGN KEY (property_id, room_id) REFERENCES rooms (property_id, id)
 );
+CREATE INDEX reservations_by_guest ON reservations (property_id, guest_key) WHERE guest_key IS NOT NULL;
 CREATE INDEX reservations_by_start ON reservations (property_id, starts_at, id);
 CREATE INDEX reservations_by_number ON reservations (property_id, number);
 CREATE INDEX reservations_by_room ON reservations (property_id, room_id);

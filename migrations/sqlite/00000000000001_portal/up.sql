@@ -312,6 +312,8 @@ CREATE TABLE reservations (
   actual_start BIGINT,
   actual_end BIGINT,
   checked_in_seen_at BIGINT,
+  -- The PMS's identifier of the guest: the same for the stays of one person.
+  guest_key TEXT,
   guest_name TEXT,
   remote_updated_at BIGINT,
   -- When a read last held it, changed or not: what a complete read leaves out is gone.
@@ -334,6 +336,7 @@ CREATE TABLE reservations (
   FOREIGN KEY (property_id, integration_id) REFERENCES integrations (property_id, id),
   FOREIGN KEY (property_id, room_id) REFERENCES rooms (property_id, id)
 );
+CREATE INDEX reservations_by_guest ON reservations (property_id, guest_key) WHERE guest_key IS NOT NULL;
 CREATE INDEX reservations_by_start ON reservations (property_id, starts_at, id);
 CREATE INDEX reservations_by_number ON reservations (property_id, number);
 CREATE INDEX reservations_by_room ON reservations (property_id, room_id);

@@ -13,6 +13,9 @@ pub struct Booking {
     /// Confirmation number; by default the next one of the property.
     #[serde(default)]
     pub number: Option<String>,
+    /// Number of a reservation of the same guest.
+    #[serde(default)]
+    pub same_guest_as: Option<String>,
     /// The guest's name. Without one and without a company: Robin Guest.
     #[serde(default)]
     pub guest: Option<String>,
@@ -40,6 +43,7 @@ impl Booking {
         Self {
             number: None,
             guest: None,
+            same_guest_as: None,
             company: None,
             room: None,
             category: None,
@@ -60,6 +64,13 @@ impl Booking {
     #[must_use]
     pub fn guest(mut self, name: &str) -> Self {
         self.guest = Some(name.to_owned());
+        self
+    }
+
+    /// For the guest of another reservation.
+    #[must_use]
+    pub fn same_guest_as(mut self, number: &str) -> Self {
+        self.same_guest_as = Some(number.to_owned());
         self
     }
 

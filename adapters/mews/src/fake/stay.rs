@@ -34,6 +34,11 @@ impl State {
             .ok_or(Missing("category"))?;
         let guest = match (&booking.guest, &booking.company) {
             (None, Some(_)) => None,
+            _ if booking.same_guest_as.is_some() => {
+                let other = booking.same_guest_as.as_deref().unwrap_or_default();
+                let other = self.reservations.iter().find(|known| known.number == other);
+                Some(other.ok_or(Missing("reservation"))?.owner.clone())
+            }
             (guest, _) => {
                 let name = guest.as_deref().unwrap_or("Robin Guest");
                 Some(self.add_customer(enterprise, name, now))

@@ -51,6 +51,7 @@ impl Entry for Stay {
             ends_at,
             actual_start: item.maybe_instant("ActualStartUtc")?,
             actual_end: item.maybe_instant("ActualEndUtc")?,
+            guest: None,
             guest_name: None,
             updated_at: item.maybe_instant("UpdatedUtc")?,
         };

@@ -42,7 +42,10 @@ async fn a_reservation_is_read_complete() {
     let room = house.fake.add_room(&house.enterprise, &NewRoom::new("101"));
     let booking = tonight().number("007").guest("Ada Lovelace").room("101");
     let stay = house.fake.book(&house.enterprise, &booking);
+    let guest = house.fetch(&stay).await.guest;
+    assert!(guest.is_some(), "Mews says who holds it");
     let booked = Reservation {
+        guest,
         id: id(&stay),
         number: "007".to_owned(),
         state: ReservationState::Confirmed,
@@ -559,6 +562,7 @@ async fn what_is_not_there_is_borne_and_what_is_not_known_is_said() {
             ends_at: at("2026-11-26T10:00:00Z"),
             actual_start: None,
             actual_end: None,
+            guest: None,
             guest_name: None,
             updated_at: None,
         }]

@@ -1,0 +1,162 @@
+//! A guest who stays on in the same room under another reservation notices nothing.
+
+use crate::harness::{Hotel, Portal, text};
+use chrono::{DateTime, Duration, Utc};
+use portal_mews::fake::Booking;
+
+const HOUR: fn(i64) -> Duration = Duration::hours;
+
+struct Stays<'a> {
+    hotel: Hotel<'a>,
+    lock: String,
+    /// When the first stay begins.
+    from: DateTime<Utc>,
+}
+
+impl<'a> Stays<'a> {
+    /// Two stays in room 101: until eleven, and from two in the afternoon of the same day on.
+    async fn book(portal: &'a Portal, same_guest: bool) -> Stays<'a> {
+        let hotel = portal.hotel("Aurora").await.with_mews().await;
+        hotel.map("101", "Room 101").await;
+        let lock = hotel.install("Room 101", "Lock 101").await;
+        let from = portal.env.now() + HOUR(2);
+        let first = Booking::new(from, from + HOUR(45))
+            .number("31")
+            .guest("Ada Guest")
+            .room("101");
+        portal.mews.book(&hotel.enterprise, &first);
+        let mut second = Booking::new(from + HOUR(48), from + HOUR(93))
+            .number("32")
+            .room("101");
+        if same_guest {
+            second = second.same_guest_as("31");
+        }
+        portal.mews.book(&hotel.enterprise, &second);
+        portal.next_look().await;
+        Stays { hotel, lock, from }
+    }
+
+    fn opens(&self, pin: &str, hours: i64) -> bool {
+        self.hotel
+            .portal
+            .locks
+            .opens(&self.lock, pin, self.from + HOUR(hours))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_pin_and_one_window_for_both_stays() {
+    let portal = Portal::start().await;
+    let stays = Stays::book(&portal, true).await;
+    let hotel = &stays.hotel;
+    let pin = hotel.reveal("31").await;
+    assert_eq!(hotel.reveal("32").await, pin, "the same PIN");
+    let keychains = [hotel.reservation("31").await, hotel.reservation("32").await];
+    let times = keychains.each_ref().map(|stay| {
+        let at = |name: &str| {
+            text(&stay["keychain"][name])
+                .parse::<DateTime<Utc>>()
+                .expect("a time")
+        };
+        (at("startsAt"), at("endsAt"))
+    });
+    assert_eq!(
+        times[1].0, times[0].1,
+        "the second begins where the first ends"
+    );
+    // One code on the lock, from the first hour to the last, without a break.
+    assert_eq!(portal.locks.codes(&stays.lock).len(), 1);
+    for hour in [1, 44, 46, 47, 50, 92] {
+        assert!(stays.opens(&pin, hour), "hour {hour}");
+    }
+    assert!(!stays.opens(&pin, 94));
+    // Mews holds it for each reservation.
+    assert_eq!(
+        (hotel.in_mews("31"), hotel.in_mews("32")),
+        (vec![pin.clone()], vec![pin.clone()])
+    );
+
+    // The guest checks out of the first and into the second: the door goes on opening.
+    portal.mews.check_in("31");
+    portal.later(HOUR(47)).await;
+    portal.mews.check_out("31");
+    portal.next_look().await;
+    assert!(portal.locks.opens(&stays.lock, &pin, portal.env.now()));
+    portal.mews.check_in("32");
+    portal.next_look().await;
+    assert_eq!(hotel.reveal("32").await, pin);
+    assert!(portal.locks.opens(&stays.lock, &pin, portal.env.now()));
+    assert_eq!(portal.locks.codes(&stays.lock).len(), 1);
+    portal.later(Duration::minutes(20)).await;
+    assert_eq!(hotel.in_mews("31"), Vec::<String>::new());
+    portal.mews.check_out("32");
+    portal.next_look().await;
+    portal.later(Duration::minutes(5)).await;
+    assert_eq!(portal.locks.codes(&stays.lock), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_share_nothing() {
+    let portal = Portal::start().await;
+    let stays = Stays::book(&portal, false).await;
+    let (one, two) = (
+        stays.hotel.reveal("31").await,
+        stays.hotel.reveal("32").await,
+    );
+    assert_ne!(one, two);
+    assert!(stays.opens(&one, 44) && !stays.opens(&one, 46));
+    assert!(!stays.opens(&two, 47) && stays.opens(&two, 49));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_they_part_each_goes_its_own_way() {
+    let portal = Portal::start().await;
+    let stays = Stays::book(&portal, true).await;
+    let hotel = &stays.hotel;
+    let pin = hotel.reveal("31").await;
+
+    // The second is canceled: the code ends with the first.
+    portal.mews.cancel("32", "RequestedByGuest");
+    portal.next_look().await;
+    assert!(stays.opens(&pin, 44) && !stays.opens(&pin, 46));
+    assert_eq!(hotel.in_mews("31"), std::slice::from_ref(&pin));
+    // It comes back: they are one again.
+    portal
+        .mews
+        .set_state("32", portal_mews::fake::StayState::Confirmed);
+    portal.next_look().await;
+    assert!(stays.opens(&pin, 46) && stays.opens(&pin, 92));
+
+    // The first is canceled: the second begins at its own time, with the same PIN.
+    portal.mews.cancel("31", "RequestedByGuest");
+    portal.next_look().await;
+    assert_eq!(hotel.reveal("32").await, pin);
+    assert!(!stays.opens(&pin, 44) && !stays.opens(&pin, 47));
+    assert!(stays.opens(&pin, 49) && stays.opens(&pin, 92));
+    assert_eq!(portal.locks.codes(&stays.lock).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_pin_for_one_leaves_the_other_its_own() {
+    let portal = Portal::start().await;
+    let stays = Stays::book(&portal, true).await;
+    let hotel = &stays.hotel;
+    let old = hotel.reveal("31").await;
+    let id = hotel.reservation("32").await["keychain"]["id"].clone();
+    let rotate = "mutation($id: ID!) { pinRotate(input: {keychain: $id, reason: \"asked for\"}) { userErrors { code } } }";
+    let done = hotel.ask(rotate, serde_json::json!({ "id": id })).await;
+    assert_eq!(done["pinRotate"]["userErrors"], serde_json::json!([]));
+    portal.settle().await;
+    let new = hotel.reveal("32").await;
+    assert_ne!(new, old);
+    assert_eq!(hotel.reveal("31").await, old);
+    assert!(
+        stays.opens(&old, 44) && !stays.opens(&old, 50),
+        "the old one ends with the first stay"
+    );
+    assert!(stays.opens(&new, 50) && stays.opens(&new, 92));
+    assert_eq!(
+        (hotel.in_mews("31"), hotel.in_mews("32")),
+        (vec![old], vec![new])
+    );
+}
