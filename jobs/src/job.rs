@@ -192,9 +192,10 @@ async fn insert<J: Job>(
     let args = serde_json::to_string(job).map_err(unreadable)?;
     let new = NewJob {
         kind: J::KIND,
+        // One whose arguments name no house belongs to none.
         property: serde_json::from_str::<Whose>(&args)
-            .map_err(unreadable)?
-            .property,
+            .ok()
+            .and_then(|whose| whose.property),
         args,
         coalesce_key: job.coalesce_key(),
         group_key: job.group(),
