@@ -160,3 +160,136 @@ async fn another_pin_for_one_leaves_the_other_its_own() {
         (vec![old], vec![new])
     );
 }
+
+/// A stay as the model has it.
+#[derive(Clone)]
+struct Booked {
+    number: String,
+    room: Option<&'static str>,
+    canceled: bool,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+}
+
+impl Booked {
+    /// From when until when it opens its room: at once after a stay of the guest in the same room that
+    /// ended half a day before or later.
+    fn window(&self, all: &[Self]) -> Option<(&'static str, DateTime<Utc>, DateTime<Utc>)> {
+        let room = self.room.filter(|_| !self.canceled)?;
+        let before = all.iter().filter(|other| {
+            let near = other.until <= self.from && self.from - other.until <= HOUR(12);
+            other.number != self.number && !other.canceled && other.room == Some(room) && near
+        });
+        let from = before.map(|other| other.until).max().unwrap_or(self.from);
+        Some((room, from, self.until))
+    }
+}
+
+#[expect(clippy::too_many_lines, reason = "one story, told from its start")]
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_becomes_of_them_each_door_opens_when_it_should_and_never_else() {
+    use rand::rngs::StdRng;
+    use rand::seq::IndexedRandom;
+    use rand::{RngExt, SeedableRng};
+
+    let seed: u64 = std::env::var("PORTAL_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or_else(rand::random);
+    println!("consecutive stays: seed {seed}");
+    let mut rng = StdRng::seed_from_u64(seed);
+    let portal = Portal::start_unlimited().await;
+    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let mut locks = Vec::new();
+    for room in ["101", "102"] {
+        hotel.map(room, &format!("Room {room}")).await;
+        locks.push((
+            room,
+            hotel
+                .install(&format!("Room {room}"), &format!("Lock {room}"))
+                .await,
+        ));
+    }
+    // Three stays of one guest, with three hours between them.
+    let start = portal.env.now() + HOUR(24 * 20);
+    let mut stays = Vec::new();
+    for n in 0..3 {
+        let (from, until) = (start + HOUR(48 * n), start + HOUR(48 * n + 45));
+        let number = format!("S{n}");
+        let mut booking = Booking::new(from, until).number(&number).room("101");
+        if n > 0 {
+            booking = booking.same_guest_as("S0");
+        }
+        portal.mews.book(&hotel.enterprise, &booking);
+        stays.push(Booked {
+            number,
+            room: Some("101"),
+            canceled: false,
+            from,
+            until,
+        });
+    }
+    portal.next_look().await;
+    let held = |n: usize| hotel.in_mews(&format!("S{n}"));
+    assert_eq!((held(0), held(1)), (held(1), held(2)), "they begin as one");
+    for event in 0..40 {
+        let n = rng.random_range(0..3);
+        let stay = &mut stays[n];
+        match rng.random_range(0..5) {
+            0 if stay.canceled => {
+                portal
+                    .mews
+                    .set_state(&stay.number, portal_mews::fake::StayState::Confirmed);
+                stay.canceled = false;
+            }
+            0 => {
+                portal.mews.cancel(&stay.number, "RequestedByGuest");
+                stay.canceled = true;
+            }
+            1 | 2 if !stay.canceled => {
+                stay.room = *[Some("101"), Some("101"), Some("102"), None]
+                    .choose(&mut rng)
+                    .expect("one");
+                portal.mews.assign(&stay.number, stay.room);
+            }
+            3 if !stay.canceled => {
+                let slot = start + HOUR(48 * i64::try_from(n).expect("few"));
+                stay.from = slot + HOUR(rng.random_range(0..6));
+                stay.until = slot + HOUR(rng.random_range(30..46));
+                portal.mews.redate(&stay.number, stay.from, stay.until);
+            }
+            _ => {}
+        }
+        portal.next_look().await;
+        // The codes each stay has, as the PMS holds them.
+        let codes: Vec<Option<String>> = stays
+            .iter()
+            .map(|stay| hotel.in_mews(&stay.number).first().cloned())
+            .collect();
+        for hour in -3..145 {
+            let at = start + HOUR(hour) + Duration::minutes(30);
+            for (room, lock) in &locks {
+                for code in codes.iter().flatten() {
+                    let should = stays.iter().zip(&codes).any(|(stay, has)| {
+                        let window = stay.window(&stays).filter(|window| window.0 == *room);
+                        let inside =
+                            window.is_some_and(|(_, from, until)| from <= at && at < until);
+                        inside && has.as_ref() == Some(code)
+                    });
+                    let opens = portal.locks.opens(lock, code, at);
+                    assert_eq!(
+                        opens, should,
+                        "seed {seed}, event {event}: {room} at hour {hour}"
+                    );
+                }
+            }
+        }
+        for (stay, code) in stays.iter().zip(&codes) {
+            assert_eq!(
+                code.is_some(),
+                stay.window(&stays).is_some(),
+                "seed {seed}, event {event}"
+            );
+        }
+    }
+}

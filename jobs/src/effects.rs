@@ -260,18 +260,18 @@ pub(crate) async fn main_door_has(
         }))
 }
 
-/// Whether no lock holds a PIN any more, as far as that can be had.
+/// Whether no lock holds a PIN any more, as far as that can be had, but for those that hold it as
+/// wanted for another stay of the guest.
 pub(crate) async fn is_gone_from_locks(
     tx: &mut Tx,
     property: PropertyId,
     pin: PinId,
 ) -> Result<bool, DbError> {
     let rows = device_pin::of_pins(tx, property, &[pin]).await?;
-    Ok(rows.iter().all(|row| {
-        matches!(
-            row.status,
-            DevicePinStatus::Removed | DevicePinStatus::Residual
-        )
+    Ok(rows.iter().all(|row| match row.status {
+        DevicePinStatus::Removed | DevicePinStatus::Residual => true,
+        DevicePinStatus::Set => row.desired().is_some(),
+        _ => false,
     }))
 }
 

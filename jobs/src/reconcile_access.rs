@@ -2,7 +2,7 @@
 
 use crate::effects::{self, Touched};
 use crate::job::{Code, Job, JobError, enqueue};
-use crate::{Env, ProgramDevices, PushPins};
+use crate::{Env, ProgramDevices, PushPins, trigger};
 use chrono::{DateTime, Utc};
 use portal_domain::access::{self, Decision, Facts};
 use portal_domain::{KeychainDoorRole, PropertyId, ReservationId};
@@ -88,6 +88,7 @@ pub(crate) async fn reconcile(
         facts: &facts,
         events: Vec::new(),
         left: Vec::new(),
+        touched: Vec::new(),
         fault: None,
     };
     let decision = work.decide_and_apply(tx).await?;
@@ -96,6 +97,7 @@ pub(crate) async fn reconcile(
     }
     let events = std::mem::take(&mut work.events);
     let left = std::mem::take(&mut work.left);
+    let shared = std::mem::take(&mut work.touched);
     record(tx, property, &reservation, &facts, now).await?;
     reservation.decided_revision = reservation.revision;
     reservation.decided_at = Some(now.into());
@@ -107,6 +109,11 @@ pub(crate) async fn reconcile(
     reservation::save(tx, &reservation).await?;
     event::publish(tx, property.id, &Actor::system(), now, events).await?;
     ring(tx, property.id, reservation.id, touched, now).await?;
+    let mut sharing = keychain::of_pins(tx, property.id, &shared).await?;
+    sharing.retain(|other| !other.status(now).is_over());
+    let others = sharing.iter().filter_map(|other| other.reservation_id);
+    let others: Vec<_> = others.filter(|other| *other != reservation.id).collect();
+    trigger::reservations(tx, env, property.id, &others).await?;
     Ok(Reconciled::Done)
 }
 

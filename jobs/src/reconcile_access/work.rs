@@ -7,12 +7,13 @@ use chrono::{DateTime, Utc};
 use portal_domain::access::{self, Access, Change, Current, Decision, Existing, Facts, Withhold};
 use portal_domain::pin::Unavailable;
 use portal_domain::{
-    ActorKind, EventKind, KeychainId, PinId, ReservationTransfer, SubjectKind, WithheldCode,
+    ActorKind, EventKind, KeychainId, PinId, ReservationState, ReservationTransfer, SubjectKind,
+    WithheldCode,
 };
 use portal_store::event::NewEvent;
 use portal_store::keychain::{self, Keychain};
 use portal_store::problem::{self, NewProblem};
-use portal_store::reservation::Reservation;
+use portal_store::reservation::{self, Reservation};
 use portal_store::{DbError, Tx, space};
 
 /// One decision being carried out.
@@ -24,6 +25,8 @@ pub(crate) struct Work<'a> {
     pub(crate) events: Vec<NewEvent>,
     /// PINs a keychain gave up; others may still use them.
     pub(crate) left: Vec<PinId>,
+    /// PINs whose keychains changed: whoever shares one looks again.
+    pub(crate) touched: Vec<PinId>,
     pub(crate) fault: Option<Taken>,
 }
 
@@ -75,9 +78,16 @@ impl Work<'_> {
             self.leave_out(tx, live, &was.doors, &mut access).await?;
         }
         let access = &access;
-        let change = access::change(was.as_ref(), access, self.facts.in_house(), self.now);
+        let mut change = access::change(was.as_ref(), access, self.facts.in_house(), self.now);
+        let parts = match &live {
+            Some(live) => self.parts(tx, live, access).await?,
+            None => false,
+        };
+        if parts && change == Change::Nothing {
+            change = Change::Reschedule;
+        }
         if change != Change::Nothing {
-            let pin = match self.pin(tx, live.as_ref(), access).await? {
+            let pin = match self.pin(tx, live.as_ref(), parts, access).await? {
                 Ok(pin) => pin,
                 Err(why) => return Ok(Err(self.no_pin(&why))),
             };
@@ -110,6 +120,7 @@ impl Work<'_> {
         &mut self,
         tx: &mut Tx,
         live: Option<&Keychain>,
+        parts: bool,
         access: &Access,
     ) -> Result<Result<Option<PinId>, Unavailable>, DbError> {
         let chooser = self.chooser();
@@ -117,7 +128,7 @@ impl Work<'_> {
             Some(_) => None,
             None => self.shared(tx, access).await?,
         };
-        let base = live.or(shared.as_ref());
+        let base = live.filter(|_| !parts).or(shared.as_ref());
         let choice = chooser
             .choose(tx, base, &access.doors, access.window)
             .await?;
@@ -134,7 +145,53 @@ impl Work<'_> {
         }
         let left = live.map(|keychain| keychain.pin_id);
         self.left.extend(left.filter(|old| *old != pin));
+        self.touched.push(pin);
         Ok(Ok(Some(pin)))
+    }
+
+    /// Whether the PIN is shared with an earlier stay behind the same door and there is a time between
+    /// the two by now: a lock holds a code from its first hour to its last, and would open in between.
+    async fn parts(&self, tx: &mut Tx, live: &Keychain, access: &Access) -> Result<bool, DbError> {
+        if self.facts.in_house() {
+            return Ok(false);
+        }
+        let property = self.reservation.property_id;
+        let mut others = keychain::of_pin(tx, property, live.pin_id).await?;
+        others.retain(|other| {
+            other.reservation_id != Some(self.reservation.id) && !other.status(self.now).is_over()
+        });
+        let stays: Vec<_> = others
+            .iter()
+            .filter_map(|other| other.reservation_id)
+            .collect();
+        let mut stays = reservation::by_ids(tx, property, &stays).await?;
+        // One that is about to end or to move away is no reason for another PIN.
+        stays.retain(|stay| {
+            let comes = matches!(
+                stay.state,
+                ReservationState::Confirmed | ReservationState::CheckedIn
+            );
+            comes && !(stay.deciding() && stay.room_id != self.reservation.room_id)
+        });
+        let ids: Vec<_> = others.iter().map(|other| other.id).collect();
+        let doors = keychain::doors(tx, property, &ids).await?;
+        others.retain(|other| {
+            let mut stays = stays.iter();
+            let comes = stays.any(|stay| Some(stay.id) == other.reservation_id);
+            let mut own = doors.iter().filter(|door| door.keychain_id == other.id);
+            comes && own.any(|door| access.doors.iter().any(|mine| mine.space == door.space_id))
+        });
+        let mut windows: Vec<_> = others.iter().map(Keychain::window).collect();
+        let first = windows.iter().all(|other| access.window.from <= other.from);
+        windows.push(access.window);
+        windows.sort_by_key(|window| window.from);
+        let mut until = windows[0].until;
+        let gap = windows.iter().any(|window| {
+            let gap = window.from > until;
+            until = until.max(window.until);
+            gap
+        });
+        Ok(gap && !first)
     }
 
     /// The keychain of the stay right before or after, of the same guest behind the same door: its
