@@ -20,6 +20,7 @@ mod schema_and_migrations;
 mod spaces_and_devices;
 mod staff_keychains;
 mod statements;
+mod states;
 mod taking_away_and_giving_back;
 mod the_queue;
 mod webhooks;
