@@ -2,6 +2,7 @@
 //! audited, and whom they concern. A mutation makes one at once; a plan tries one first.
 
 use crate::{Env, ROOM_GONE, staff_access, trigger};
+use chrono::{DateTime, Utc};
 use portal_domain::{
     DeviceId, EventKind, IntegrationId, Policy, PropertyId, PropertyMode, ReservationId, RoomId,
     SpaceId, SubjectKind, UserId,
@@ -104,6 +105,7 @@ impl Change {
         &self,
         conn: &mut Conn,
         property: PropertyId,
+        now: DateTime<Utc>,
     ) -> Result<Vec<Keychain>, DbError> {
         let rooms = match self {
             Self::RoomUnmap { room } => vec![*room],
@@ -120,7 +122,50 @@ impl Change {
             Self::SpaceUnlink { main, .. } => room::mapped_to(conn, property, *main).await?,
             _ => return Ok(Vec::new()),
         };
-        in_house(conn, property, &rooms).await
+        let mut guests = in_house(conn, property, &rooms).await?;
+        for kept in self.kept(conn, property, now).await? {
+            if guests.iter().all(|keychain| keychain.id != kept.id) {
+                guests.push(kept);
+            }
+        }
+        Ok(guests)
+    }
+
+    /// The keychains that guests in the house keep although their room was unassigned or leads to
+    /// no space any more: no room tells of them, the door does.
+    async fn kept(
+        &self,
+        conn: &mut Conn,
+        property: PropertyId,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Keychain>, DbError> {
+        let space = match self {
+            Self::RoomUnmap { room } => {
+                let mapped = room::mappings(conn, property, &[*room]).await?;
+                mapped.first().map(|(_, space)| *space)
+            }
+            Self::DeviceRemove { device } => space_of(conn, property, *device).await?,
+            Self::SpaceUnlink { linked, .. } => Some(*linked),
+            _ => None,
+        };
+        let Some(space) = space else {
+            return Ok(Vec::new());
+        };
+        let open = keychain::opening(conn, property, space, now).await?;
+        let ids: Vec<_> = open.iter().filter_map(|k| k.reservation_id).collect();
+        let stays = reservation::by_ids(conn, property, &ids).await?;
+        let is_kept = |keychain: &Keychain| {
+            let stay = stays
+                .iter()
+                .find(|stay| Some(stay.id) == keychain.reservation_id);
+            let of_change = match self {
+                Self::SpaceUnlink { main, .. } => keychain.main_space_id == *main,
+                Self::RoomUnmap { .. } => stay.is_some_and(|stay| stay.room_id.is_none()),
+                _ => true,
+            };
+            of_change && keychain.superseded_by.is_none() && stay.is_some_and(|s| s.in_house())
+        };
+        Ok(open.into_iter().filter(is_kept).collect())
     }
 
     /// Stores, logs and audits it. Answers whom it concerns: the decision about each follows.
@@ -133,7 +178,7 @@ impl Change {
         by: &By<'_>,
     ) -> Result<Vec<ReservationId>, DbError> {
         let now = env.now();
-        let concerned = match self {
+        let mut concerned = match self {
             Self::RoomMap { room, space } => {
                 room::map(tx, property, *room, *space, by.user, now).await?;
                 by.write(
@@ -152,8 +197,8 @@ impl Change {
                 of_rooms(tx, property, &[*room]).await?
             }
             Self::RoomUnmap { room } => {
-                let concerned = of_rooms(tx, property, &[*room]).await?;
-                self.end_in_house(tx, env, property, by).await?;
+                let mut concerned = of_rooms(tx, property, &[*room]).await?;
+                concerned.extend(self.end_in_house(tx, env, property, by).await?);
                 let was = room::mappings(tx, property, &[*room]).await?;
                 let space = was
                     .first()
@@ -186,8 +231,8 @@ impl Change {
                 let Some(space) = space_of(tx, property, *device).await? else {
                     return Ok(Vec::new());
                 };
-                let concerned = of_space(tx, property, space).await?;
-                self.end_in_house(tx, env, property, by).await?;
+                let mut concerned = of_space(tx, property, space).await?;
+                concerned.extend(self.end_in_house(tx, env, property, by).await?);
                 self.install(tx, env, property, *device, None, by).await?;
                 concerned
             }
@@ -245,6 +290,8 @@ impl Change {
                 vec![*reservation]
             }
         };
+        concerned.sort_unstable();
+        concerned.dedup();
         Ok(concerned)
     }
 
@@ -373,13 +420,15 @@ impl Change {
         env: &Env,
         property: PropertyId,
         by: &By<'_>,
-    ) -> Result<(), DbError> {
+    ) -> Result<Vec<ReservationId>, DbError> {
         let gone = match self {
             Self::DeviceRemove { device } => space_of(tx, property, *device).await?,
             _ => None,
         };
         let now = env.now();
-        for mut keychain in self.guests(tx, property).await? {
+        let mut guests = Vec::new();
+        for mut keychain in self.guests(tx, property, now).await? {
+            guests.extend(keychain.reservation_id);
             if gone.is_some_and(|space| space != keychain.main_space_id) {
                 continue;
             }
@@ -396,7 +445,7 @@ impl Change {
             );
             event::publish(tx, property, by.actor, now, vec![event]).await?;
         }
-        Ok(())
+        Ok(guests)
     }
 }
 
