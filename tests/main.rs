@@ -10,6 +10,7 @@ mod faults;
 mod given_up_and_waiting;
 mod harness;
 mod import;
+mod invariants;
 mod mews_contract;
 mod no_two_guests_share_a_pin;
 mod pins_on_locks_and_in_mews;
