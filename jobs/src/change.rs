@@ -10,7 +10,7 @@ use portal_domain::{
 use portal_store::audit::{self, NewEntry};
 use portal_store::event::{self, Actor, NewEvent};
 use portal_store::keychain::{self, Keychain};
-use portal_store::reservation::{self, Concerned};
+use portal_store::reservation::{self, Concerned, Reservation};
 use portal_store::{Conn, DbError, Tx, device, integration, problem, property, room, space_link};
 use serde::{Deserialize, Serialize};
 
@@ -163,7 +163,7 @@ impl Change {
                 Self::RoomUnmap { .. } => stay.is_some_and(|stay| stay.room_id.is_none()),
                 _ => true,
             };
-            of_change && keychain.superseded_by.is_none() && stay.is_some_and(|s| s.in_house())
+            of_change && keychain.superseded_by.is_none() && stay.is_some_and(Reservation::in_house)
         };
         Ok(open.into_iter().filter(is_kept).collect())
     }
@@ -178,7 +178,7 @@ impl Change {
         by: &By<'_>,
     ) -> Result<Vec<ReservationId>, DbError> {
         let now = env.now();
-        let mut concerned = match self {
+        let concerned = match self {
             Self::RoomMap { room, space } => {
                 room::map(tx, property, *room, *space, by.user, now).await?;
                 by.write(
@@ -197,8 +197,8 @@ impl Change {
                 of_rooms(tx, property, &[*room]).await?
             }
             Self::RoomUnmap { room } => {
-                let mut concerned = of_rooms(tx, property, &[*room]).await?;
-                concerned.extend(self.end_in_house(tx, env, property, by).await?);
+                let concerned = of_rooms(tx, property, &[*room]).await?;
+                let concerned = self.end_in_house(tx, env, property, by, concerned).await?;
                 let was = room::mappings(tx, property, &[*room]).await?;
                 let space = was
                     .first()
@@ -231,8 +231,8 @@ impl Change {
                 let Some(space) = space_of(tx, property, *device).await? else {
                     return Ok(Vec::new());
                 };
-                let mut concerned = of_space(tx, property, space).await?;
-                concerned.extend(self.end_in_house(tx, env, property, by).await?);
+                let concerned = of_space(tx, property, space).await?;
+                let concerned = self.end_in_house(tx, env, property, by, concerned).await?;
                 self.install(tx, env, property, *device, None, by).await?;
                 concerned
             }
@@ -290,8 +290,6 @@ impl Change {
                 vec![*reservation]
             }
         };
-        concerned.sort_unstable();
-        concerned.dedup();
         Ok(concerned)
     }
 
@@ -413,22 +411,22 @@ impl Change {
 
     /// Ends the access of guests in the house whose main door goes, as a person agreed to with a
     /// reason. Portal by itself never does. A common area is one door among others: the decision
-    /// takes it off.
+    /// takes it off. Answers whom the change concerns, they included.
     async fn end_in_house(
         &self,
         tx: &mut Tx,
         env: &Env,
         property: PropertyId,
         by: &By<'_>,
+        mut concerned: Vec<ReservationId>,
     ) -> Result<Vec<ReservationId>, DbError> {
         let gone = match self {
             Self::DeviceRemove { device } => space_of(tx, property, *device).await?,
             _ => None,
         };
         let now = env.now();
-        let mut guests = Vec::new();
         for mut keychain in self.guests(tx, property, now).await? {
-            guests.extend(keychain.reservation_id);
+            concerned.extend(keychain.reservation_id);
             if gone.is_some_and(|space| space != keychain.main_space_id) {
                 continue;
             }
@@ -445,7 +443,9 @@ impl Change {
             );
             event::publish(tx, property, by.actor, now, vec![event]).await?;
         }
-        Ok(guests)
+        concerned.sort_unstable();
+        concerned.dedup();
+        Ok(concerned)
     }
 }
 

@@ -63,6 +63,7 @@ fn row(device: &Device, status: DevicePinStatus, wanted: bool) -> DevicePin {
     row
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "an answer may be an error")]
 fn held(row: &DevicePin, is: Held) -> Answer {
     let code = HeldCode {
         mark: mark(row.pin_id),
