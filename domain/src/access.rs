@@ -314,6 +314,8 @@ pub fn change(
 }
 
 #[cfg(test)]
+mod explain_tests;
+#[cfg(test)]
 mod invariants;
 #[cfg(test)]
 pub(crate) mod tests;

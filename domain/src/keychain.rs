@@ -92,3 +92,6 @@ impl KeychainProvisioning {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 //! audited, and whom they concern. A mutation makes one at once; a plan tries one first.
 
 use crate::{Env, ROOM_GONE, staff_access, trigger};
+use chrono::{DateTime, Utc};
 use portal_domain::{
     DeviceId, EventKind, IntegrationId, Policy, PropertyId, PropertyMode, ReservationId, RoomId,
     SpaceId, SubjectKind, UserId,
@@ -9,7 +10,7 @@ use portal_domain::{
 use portal_store::audit::{self, NewEntry};
 use portal_store::event::{self, Actor, NewEvent};
 use portal_store::keychain::{self, Keychain};
-use portal_store::reservation::{self, Concerned};
+use portal_store::reservation::{self, Concerned, Reservation};
 use portal_store::{Conn, DbError, Tx, device, integration, problem, property, room, space_link};
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +105,7 @@ impl Change {
         &self,
         conn: &mut Conn,
         property: PropertyId,
+        now: DateTime<Utc>,
     ) -> Result<Vec<Keychain>, DbError> {
         let rooms = match self {
             Self::RoomUnmap { room } => vec![*room],
@@ -120,7 +122,50 @@ impl Change {
             Self::SpaceUnlink { main, .. } => room::mapped_to(conn, property, *main).await?,
             _ => return Ok(Vec::new()),
         };
-        in_house(conn, property, &rooms).await
+        let mut guests = in_house(conn, property, &rooms).await?;
+        for kept in self.kept(conn, property, now).await? {
+            if guests.iter().all(|keychain| keychain.id != kept.id) {
+                guests.push(kept);
+            }
+        }
+        Ok(guests)
+    }
+
+    /// The keychains that guests in the house keep although their room was unassigned or leads to
+    /// no space any more: no room tells of them, the door does.
+    async fn kept(
+        &self,
+        conn: &mut Conn,
+        property: PropertyId,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Keychain>, DbError> {
+        let space = match self {
+            Self::RoomUnmap { room } => {
+                let mapped = room::mappings(conn, property, &[*room]).await?;
+                mapped.first().map(|(_, space)| *space)
+            }
+            Self::DeviceRemove { device } => space_of(conn, property, *device).await?,
+            Self::SpaceUnlink { linked, .. } => Some(*linked),
+            _ => None,
+        };
+        let Some(space) = space else {
+            return Ok(Vec::new());
+        };
+        let open = keychain::opening(conn, property, space, now).await?;
+        let ids: Vec<_> = open.iter().filter_map(|k| k.reservation_id).collect();
+        let stays = reservation::by_ids(conn, property, &ids).await?;
+        let is_kept = |keychain: &Keychain| {
+            let stay = stays
+                .iter()
+                .find(|stay| Some(stay.id) == keychain.reservation_id);
+            let of_change = match self {
+                Self::SpaceUnlink { main, .. } => keychain.main_space_id == *main,
+                Self::RoomUnmap { .. } => stay.is_some_and(|stay| stay.room_id.is_none()),
+                _ => true,
+            };
+            of_change && keychain.superseded_by.is_none() && stay.is_some_and(Reservation::in_house)
+        };
+        Ok(open.into_iter().filter(is_kept).collect())
     }
 
     /// Stores, logs and audits it. Answers whom it concerns: the decision about each follows.
@@ -153,7 +198,7 @@ impl Change {
             }
             Self::RoomUnmap { room } => {
                 let concerned = of_rooms(tx, property, &[*room]).await?;
-                self.end_in_house(tx, env, property, by).await?;
+                let concerned = self.end_in_house(tx, env, property, by, concerned).await?;
                 let was = room::mappings(tx, property, &[*room]).await?;
                 let space = was
                     .first()
@@ -187,7 +232,7 @@ impl Change {
                     return Ok(Vec::new());
                 };
                 let concerned = of_space(tx, property, space).await?;
-                self.end_in_house(tx, env, property, by).await?;
+                let concerned = self.end_in_house(tx, env, property, by, concerned).await?;
                 self.install(tx, env, property, *device, None, by).await?;
                 concerned
             }
@@ -379,20 +424,22 @@ impl Change {
 
     /// Ends the access of guests in the house whose main door goes, as a person agreed to with a
     /// reason. Portal by itself never does. A common area is one door among others: the decision
-    /// takes it off.
+    /// takes it off. Answers whom the change concerns, they included.
     async fn end_in_house(
         &self,
         tx: &mut Tx,
         env: &Env,
         property: PropertyId,
         by: &By<'_>,
-    ) -> Result<(), DbError> {
+        mut concerned: Vec<ReservationId>,
+    ) -> Result<Vec<ReservationId>, DbError> {
         let gone = match self {
             Self::DeviceRemove { device } => space_of(tx, property, *device).await?,
             _ => None,
         };
         let now = env.now();
-        for mut keychain in self.guests(tx, property).await? {
+        for mut keychain in self.guests(tx, property, now).await? {
+            concerned.extend(keychain.reservation_id);
             if gone.is_some_and(|space| space != keychain.main_space_id) {
                 continue;
             }
@@ -409,7 +456,9 @@ impl Change {
             );
             event::publish(tx, property, by.actor, now, vec![event]).await?;
         }
-        Ok(())
+        concerned.sort_unstable();
+        concerned.dedup();
+        Ok(concerned)
     }
 }
 

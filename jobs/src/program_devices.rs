@@ -541,3 +541,6 @@ async fn provisioning(
     let installed: Vec<_> = devices.iter().map(|device| device.id).collect();
     Ok(keychain.provisioning(&rows, &installed, now))
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,8 +78,9 @@ impl Keychain {
         let over = self.status(now).is_over();
         let rows = rows.iter().filter(|row| {
             if over {
-                // A keychain that follows may use the same PIN: that copy is not ours to count.
-                row.desired().is_none()
+                // A keychain that follows may use the same PIN: that copy is not ours to count. One
+                // whose time has run out is, though nobody has asked the lock to forget it yet.
+                row.desired().is_none_or(|window| window.until <= now)
             } else {
                 installed.contains(&row.device_id)
             }

@@ -305,7 +305,8 @@ impl DeviceMutation {
             return refused(Code::NotInstalled, Some("device"), &message);
         }
         let change = Change::DeviceRemove { device: row.id };
-        let guests = change.guests(&mut tx, target.property).await?.len();
+        let now = ctx.env()?.now();
+        let guests = change.guests(&mut tx, target.property, now).await?.len();
         let reason = input.reason.as_deref();
         match consent(guests, input.end_in_house_access, reason) {
             Consent::Asked(message) => return refused(Code::InHouseGuests, None, &message),

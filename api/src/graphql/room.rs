@@ -315,7 +315,8 @@ impl RoomMutation {
             return Ok(Some(payload));
         }
         let change = Change::RoomUnmap { room: room_id };
-        let guests = change.guests(&mut tx, target.property).await?.len();
+        let now = ctx.env()?.now();
+        let guests = change.guests(&mut tx, target.property, now).await?.len();
         let reason = input.reason.as_deref();
         match consent(guests, input.end_in_house_access, reason) {
             Consent::Asked(message) => {

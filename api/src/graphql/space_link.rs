@@ -134,7 +134,8 @@ impl SpaceLinkMutation {
             return refused(Code::NotLinked, Some("linkedSpace"), message);
         }
         let change = Change::SpaceUnlink { main, linked };
-        let guests = change.guests(&mut tx, property).await?.len();
+        let now = ctx.env()?.now();
+        let guests = change.guests(&mut tx, property, now).await?.len();
         let reason = input.reason.as_deref();
         match consent(guests, input.end_in_house_access, reason) {
             Consent::Asked(message) => return refused(Code::InHouseGuests, None, &message),

@@ -13,7 +13,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// Tries something on many random reservations.
-fn each(what: &str, mut case: impl FnMut(&mut StdRng)) {
+pub(super) fn each(what: &str, mut case: impl FnMut(&mut StdRng)) {
     let seed = number("PORTAL_SEED").unwrap_or_else(|| Uuid::new_v4().as_u64_pair().0);
     let cases = number("PORTAL_CASES").unwrap_or(10_000);
     println!("{what}: {cases} cases, seed {seed}");
@@ -23,12 +23,12 @@ fn each(what: &str, mut case: impl FnMut(&mut StdRng)) {
     }
 }
 
-fn minutes(rng: &mut StdRng, days: std::ops::Range<i64>) -> Duration {
+pub(super) fn minutes(rng: &mut StdRng, days: std::ops::Range<i64>) -> Duration {
     Duration::minutes(rng.random_range(days.start * 24 * 60..days.end * 24 * 60))
 }
 
 /// The first of the month the stays here are in.
-fn base() -> DateTime<Utc> {
+pub(super) fn base() -> DateTime<Utc> {
     "2026-12-01T00:00:00Z".parse().expect("an instant")
 }
 
@@ -78,7 +78,7 @@ fn place(facts: &mut Facts, rng: &mut StdRng) {
         .collect();
 }
 
-fn facts(rng: &mut StdRng) -> Facts {
+pub(super) fn facts(rng: &mut StdRng) -> Facts {
     use ReservationState as State;
     let from = base() + minutes(rng, 0..10);
     let until = from + minutes(rng, 0..6);

@@ -11,7 +11,7 @@ fn at(text: &str) -> DateTime<Utc> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "rooms take an option")]
-fn space(n: u128, devices: usize) -> Option<SpaceFacts> {
+pub(super) fn space(n: u128, devices: usize) -> Option<SpaceFacts> {
     Some(SpaceFacts {
         id: SpaceId(uuid::Uuid::from_u128(n)),
         name: format!("Space {n}"),
@@ -21,7 +21,7 @@ fn space(n: u128, devices: usize) -> Option<SpaceFacts> {
     })
 }
 
-fn room(name: &str, space: Option<SpaceFacts>) -> RoomFacts {
+pub(super) fn room(name: &str, space: Option<SpaceFacts>) -> RoomFacts {
     RoomFacts {
         id: RoomId(uuid::Uuid::from_u128(7)),
         name: name.to_owned(),

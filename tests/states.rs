@@ -1,0 +1,100 @@
+//! Every change of state that the design allows, through the whole stack: integrations, keychains,
+//! PINs on locks, copies in the PMS, and what becomes of a stay in each situation.
+
+mod integrations;
+mod keychains;
+mod locks;
+mod pms_copies;
+mod situations;
+
+use crate::harness::{Hotel, Portal, text};
+use chrono::{DateTime, Duration, Utc};
+use portal_mews::fake::Booking;
+use serde_json::{Value, json};
+
+const STAY: &str = "query($id: ID!, $number: String!) { property(id: $id) {
+    reservations(filter: {number: $number}, transfer: [TRANSFERRED, WITHHELD, ENDED]) { nodes {
+      transfer withheld { code } keychains { nodes { id status provisioning startsAt endsAt generation
+        mainSpace { name } pmsCopy { status waitingFor lastError }
+        doors { space { name } devicePins { id status nextAttemptAt lastError } } } } } } } }";
+
+impl Hotel<'_> {
+    /// All keychains of a stay.
+    async fn all_keychains(&self, number: &str) -> Vec<Value> {
+        let variables = json!({ "id": self.id, "number": number });
+        let mut answer = self.ask(STAY, variables).await;
+        let stay = answer["property"]["reservations"]["nodes"][0].take();
+        let nodes = stay["keychains"]["nodes"].as_array().cloned();
+        nodes.unwrap_or_default()
+    }
+
+    /// The only keychain of a stay.
+    async fn only_keychain(&self, number: &str) -> Value {
+        let mut all = self.all_keychains(number).await;
+        assert_eq!(all.len(), 1, "{all:?}");
+        all.remove(0)
+    }
+
+    /// How the only keychain of a stay stands and how far the locks have got.
+    async fn stands(&self, number: &str) -> (String, String) {
+        let keychain = self.only_keychain(number).await;
+        (text(&keychain["status"]), text(&keychain["provisioning"]))
+    }
+
+    /// How the PIN of the only keychain stands on the lock of its main door.
+    async fn on_lock(&self, number: &str) -> Value {
+        self.only_keychain(number).await["doors"][0]["devicePins"][0].take()
+    }
+
+    /// How the copy in the PMS stands and what it waits for.
+    async fn copy(&self, number: &str) -> (String, String) {
+        let copy = self.only_keychain(number).await["pmsCopy"].take();
+        (text(&copy["status"]), text(&copy["waitingFor"]))
+    }
+
+    /// Books a stay that begins and ends so many hours from now.
+    fn book_in(&self, number: &str, room: &str, from: i64, until: i64) -> [DateTime<Utc>; 2] {
+        let now = self.portal.env.now();
+        let dates = [from, until].map(|hours| now + Duration::hours(hours));
+        let stay = Booking::new(dates[0], dates[1]).number(number).room(room);
+        self.portal.mews.book(&self.enterprise, &stay);
+        dates
+    }
+
+    /// A room with a lock of its own. Answers the lock's name at its vendor.
+    async fn lock(&self, room: &str) -> String {
+        self.map(room, &format!("Room {room}")).await;
+        let space = format!("Room {room}");
+        self.install(&space, &format!("Lock {room}")).await
+    }
+
+    /// Runs a mutation about one thing, which refuses nothing.
+    async fn tell(&self, mutation: &str, input: Value) {
+        let head = mutation.to_uppercase().remove(0).to_string() + &mutation[1..];
+        let query = format!(
+            "mutation($input: {head}Input!) {{ x: {mutation}(input: $input) {{ userErrors {{ code message }} }} }}"
+        );
+        let answer = self.ask(&query, json!({ "input": input })).await;
+        assert_eq!(answer["x"]["userErrors"], json!([]), "{mutation}");
+    }
+
+    /// Mews refuses the token, and Portal finds out.
+    async fn break_link(&self) {
+        self.portal.mews.revoke_tokens(&self.enterprise);
+        self.portal.next_look().await;
+        self.portal.later(Duration::seconds(95)).await;
+        assert_eq!(self.status().await, "BROKEN");
+    }
+}
+
+fn is(one: &str, other: &str) -> (String, String) {
+    (one.to_owned(), other.to_owned())
+}
+
+async fn connected<'a>(portal: &'a Portal, name: &str) -> Hotel<'a> {
+    portal.hotel(name).await.with_mews().await
+}
+
+fn instant(value: &Value) -> DateTime<Utc> {
+    text(value).parse().expect("a time")
+}

@@ -1,0 +1,118 @@
+//! A PIN on one lock.
+
+use super::{connected, instant, is};
+use crate::harness::Portal;
+use chrono::Duration;
+use portal_domain::{DeviceRule, Lead};
+use portal_virtual::fake::{Fault, Operation};
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_wants_it_late_gets_it_then_and_is_not_asked_to_forget_what_it_never_had() {
+    let portal = Portal::start().await;
+    let hotel = connected(&portal, "Aurora").await;
+    hotel.map("101", "Room 101").await;
+    let rules = [DeviceRule::Lead(Lead::JustInTime { minutes: 60 })];
+    let lock = hotel.install_with("Room 101", "Lock 101", &rules).await;
+    let [from, _] = hotel.book_in("31", "101", 5, 50);
+    portal.next_look().await;
+    let pin = hotel.on_lock("31").await;
+    assert_eq!(pin["status"], json!("WAITING"));
+    assert_eq!(instant(&pin["nextAttemptAt"]), from - Duration::hours(1));
+    assert_eq!(hotel.copy("31").await, is("WAITING", "DOOR"));
+
+    // Canceled before its time: the lock is not asked for anything.
+    let writes = portal.locks.calls().writes();
+    portal.mews.cancel("31", "Other");
+    portal.next_look().await;
+    assert_eq!(hotel.stands("31").await, is("REVOKED", "REMOVED"));
+    assert_eq!(portal.locks.calls().writes(), writes);
+
+    let [from, _] = hotel.book_in("32", "101", 5, 50);
+    portal.next_look().await;
+    let early = from - Duration::minutes(61) - portal.env.now();
+    portal.later(early).await;
+    assert_eq!(hotel.on_lock("32").await["status"], json!("WAITING"));
+    assert_eq!(portal.locks.codes(&lock), []);
+    portal.later(Duration::minutes(2)).await;
+    assert_eq!(hotel.on_lock("32").await["status"], json!("SET"));
+    assert_eq!(portal.locks.codes(&lock).len(), 1);
+    assert_eq!(hotel.copy("32").await, is("STORED", ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_it_held_stays_live_until_the_new_times_are_there() {
+    let portal = Portal::start().await;
+    let hotel = connected(&portal, "Aurora").await;
+    let lock = hotel.lock("101").await;
+    let [from, until] = hotel.book_in("31", "101", 5, 50);
+    portal.next_look().await;
+    let before = hotel.on_lock("31").await;
+    let pin = hotel.reveal("31").await;
+    let held = portal.locks.codes(&lock);
+    portal.locks.set_online(&lock, false);
+    let later = until + Duration::hours(24);
+    portal.mews.redate("31", from, later);
+    portal.next_look().await;
+    let waiting = hotel.on_lock("31").await;
+    assert_eq!(waiting["id"], before["id"]);
+    assert_eq!(waiting["status"], json!("WAITING"));
+    assert_eq!(waiting["lastError"], json!("DEVICE_OFFLINE"));
+    assert_eq!(portal.locks.codes(&lock), held);
+    assert!(portal.locks.opens(&lock, &pin, from));
+    portal.locks.set_online(&lock, true);
+    portal.later(Duration::minutes(15)).await;
+    assert_eq!(hotel.on_lock("31").await["status"], json!("SET"));
+    let [code] = &portal.locks.codes(&lock)[..] else {
+        panic!("one code");
+    };
+    assert_eq!(
+        (code.label.as_str(), code.pin.as_str()),
+        (held[0].label.as_str(), pin.as_str())
+    );
+    assert_eq!((code.from, code.until), (from, later));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_lock_refused_is_gone_with_the_stay_and_comes_back_with_it() {
+    let portal = Portal::start().await;
+    let hotel = connected(&portal, "Aurora").await;
+    let lock = hotel.lock("101").await;
+    let fault = Fault::Status { status: 422 };
+    portal.locks.inject(fault, Some(Operation::Put), 1);
+    hotel.book_in("31", "101", 5, 50);
+    portal.next_look().await;
+    let blocked = hotel.on_lock("31").await;
+    assert_eq!(blocked["status"], json!("BLOCKED"));
+    portal.mews.cancel("31", "Other");
+    portal.next_look().await;
+    assert_eq!(hotel.on_lock("31").await["status"], json!("REMOVED"));
+    assert_eq!(portal.locks.codes(&lock), []);
+    portal
+        .mews
+        .set_state("31", portal_mews::fake::StayState::Confirmed);
+    portal.next_look().await;
+    let again = hotel.on_lock("31").await;
+    assert_eq!(
+        (&again["id"], &again["status"]),
+        (&blocked["id"], &json!("SET"))
+    );
+    assert_eq!(portal.locks.codes(&lock).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_was_a_lie_is_found_by_reading_and_written_again() {
+    let portal = Portal::start().await;
+    let hotel = connected(&portal, "Aurora").await;
+    let lock = hotel.lock("101").await;
+    portal.locks.inject(Fault::Lose, Some(Operation::Put), 1);
+    hotel.book_in("31", "101", 5, 50);
+    portal.next_look().await;
+    assert_eq!(hotel.on_lock("31").await["status"], json!("WAITING"));
+    assert_eq!(portal.locks.codes(&lock), []);
+    assert_eq!(hotel.copy("31").await, is("WAITING", "DOOR"));
+    portal.later(Duration::seconds(30)).await;
+    assert_eq!(hotel.on_lock("31").await["status"], json!("SET"));
+    assert_eq!(portal.locks.codes(&lock).len(), 1);
+    assert_eq!(hotel.copy("31").await, is("STORED", ""));
+}
