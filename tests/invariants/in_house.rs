@@ -154,7 +154,11 @@ impl<'a> House<'a> {
 async fn a_guest_in_the_house_gets_in_to_the_end_whatever_goes_wrong() {
     let (mut rng, steps, replay) = chance("INV-16", 60);
     let portal = Portal::start_unlimited().await;
-    let house = House::new(&portal, Duration::hours(24 + 5 * steps as i64)).await;
+    let house = House::new(
+        &portal,
+        Duration::hours(24 + 5 * i64::try_from(steps).expect("few")),
+    )
+    .await;
     let mut story = Vec::new();
     for _ in 0..steps {
         story.push(house.something(&mut rng).await);
