@@ -373,7 +373,7 @@ async fn the_queries_of_the_readme_run_as_they_stand() {
     let text = readme.split("```graphql\n").nth(1).expect("queries");
     let text = text.split("```").next().expect("their end");
     let queries: Vec<&str> = text.split("\n\n").collect();
-    assert_eq!(queries.len(), 2);
+    assert_eq!(queries.len(), 3);
     let portal = Portal::start().await;
     let (hotel, _) = booked(&portal).await;
     let team = portal.person(&hotel, Role::Team).await;
@@ -385,9 +385,13 @@ async fn the_queries_of_the_readme_run_as_they_stand() {
     );
     let lock = &tonight["property"]["lockForecast"]["nodes"][0];
     assert_eq!((&lock["capacity"], &lock["peak"]), (&json!(20), &json!(1)));
+    let why = hotel.ask(queries[1], json!({ "property": hotel.id })).await;
+    let why = &why["property"]["explainAccess"];
+    assert_eq!(why["transfer"], json!("TRANSFERRED"));
+    assert_eq!(why["gates"].as_array().map(Vec::len), Some(16));
     let keychain = hotel.keychains("31").await;
     let closed = team
-        .run(queries[1], json!({ "keychain": keychain[0] }))
+        .run(queries[2], json!({ "keychain": keychain[0] }))
         .await;
     assert_eq!(closed["accessClosure"]["verdict"], json!("OPEN"));
 }
