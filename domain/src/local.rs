@@ -7,6 +7,16 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
 use chrono_tz::{GapInfo, Tz};
 
+/// The zone of a house by its IANA name; UTC until a PMS has told it.
+pub fn zone(name: Option<&str>) -> Tz {
+    name.and_then(|name| name.parse().ok()).unwrap_or(Tz::UTC)
+}
+
+/// An instant as the clocks there show it, for people: day and minute.
+pub fn written(zone: Tz, at: DateTime<Utc>) -> String {
+    at.with_timezone(&zone).format("%Y-%m-%d %H:%M").to_string()
+}
+
 /// Which end of a span of time is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edge {

@@ -585,8 +585,8 @@ pub(crate) fn plan(env: &Env, link: &mut Integration, zone: Tz) {
 /// The clock on a property's wall.
 pub(crate) async fn zone_of(tx: &mut Tx, property: PropertyId) -> Result<Tz, DbError> {
     let found = property::by_id(tx, property).await?;
-    let zone = found.and_then(|property| property.time_zone?.parse().ok());
-    Ok(zone.unwrap_or(Tz::UTC))
+    let name = found.and_then(|property| property.time_zone);
+    Ok(local::zone(name.as_deref()))
 }
 
 /// Reads everything back now: what a person asks for.

@@ -9,7 +9,7 @@ use portal_domain::access::{
 };
 use portal_domain::{
     AppCategory, CredentialState, IntegrationStatus, PinPushStatus, PropertyId,
-    ReservationTransfer, RoomId, SpaceId, WithheldCode,
+    ReservationTransfer, RoomId, SpaceId, WithheldCode, local,
 };
 use portal_store::decision::{self, Decision};
 use portal_store::integration::Integration;
@@ -113,12 +113,8 @@ pub async fn explain(
         (false, Some(keychain)) => Some(progress(conn, property.id, &row, keychain).await?),
         _ => None,
     };
-    let zone: chrono_tz::Tz = property
-        .time_zone
-        .as_deref()
-        .and_then(|zone| zone.parse().ok())
-        .unwrap_or(chrono_tz::UTC);
-    let time = |at: DateTime<Utc>| at.with_timezone(&zone).format("%Y-%m-%d %H:%M").to_string();
+    let zone = local::zone(property.time_zone.as_deref());
+    let time = |at: DateTime<Utc>| local::written(zone, at);
     let (transfer, code, detail) = match (past, last) {
         (true, Some(last)) => (last.transfer, last.code, last.detail.clone()),
         _ => (row.transfer, row.withheld_code, row.withheld_detail.clone()),

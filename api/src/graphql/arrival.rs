@@ -126,12 +126,6 @@ impl ArrivalTotals {
 /// A page of the arrivals board.
 pub(crate) type Arrivals = Connection<String, ExpectedArrival, ArrivalTotals, EmptyFields>;
 
-/// The zone in which a property's days begin and end.
-pub(crate) fn zone(property: &Property) -> chrono_tz::Tz {
-    let name = property.time_zone.as_deref().unwrap_or("UTC");
-    name.parse().unwrap_or(chrono_tz::Tz::UTC)
-}
-
 /// From the first instant of one day to the last of another, both included. Today where none is given.
 pub(crate) fn days(
     zone: chrono_tz::Tz,
@@ -166,7 +160,7 @@ pub(crate) async fn arrivals(
     paging: Paging,
 ) -> Result<Arrivals> {
     ctx.require(Permission::ReservationsRead, property.id)?;
-    let (env, zone) = (ctx.env()?, zone(property));
+    let (env, zone) = (ctx.env()?, local::zone(property.time_zone.as_deref()));
     let now = env.now();
     let days = days(zone, from, to, 0, now)?;
     let asked = paging.read("arrivals", false)?;

@@ -13,6 +13,7 @@ use chrono::{DateTime, Duration, Utc};
 use portal_domain::access::{Assumption, Explained, Fixer, Gate, Subject, Verdict};
 use portal_domain::{
     Permission, PropertyId, ReservationId, ReservationTransfer, RoomId, SpaceId, WithheldCode,
+    local,
 };
 use portal_jobs::explain::{self, Counterfactual, Explanation, Found, Pretend, Unknown};
 use portal_store::{pin_push, rate, reservation};
@@ -245,7 +246,7 @@ impl AccessExplanation {
 
 /// The first gate of a number that Portal does not know.
 fn not_received(number: &str, told: &Unknown, zone: chrono_tz::Tz) -> Explained {
-    let time = |at: DateTime<Utc>| at.with_timezone(&zone).format("%Y-%m-%d %H:%M").to_string();
+    let time = |at: DateTime<Utc>| local::written(zone, at);
     let app = told
         .app
         .as_deref()
@@ -487,16 +488,12 @@ pub(crate) async fn of_number(
         ));
     }
     let told = explain::ask(env, property.id, number).await?;
-    let zone = property
-        .time_zone
-        .as_deref()
-        .and_then(|zone| zone.parse().ok());
     Ok(Some(AccessExplanation::Unknown {
         property: property.id,
         number: number.to_owned(),
         told: Box::new(told),
         at: env.now(),
-        zone: zone.unwrap_or(chrono_tz::UTC),
+        zone: local::zone(property.time_zone.as_deref()),
     }))
 }
 

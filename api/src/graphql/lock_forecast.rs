@@ -1,6 +1,6 @@
 //! How full locks will be, and who would have to wait for a code on them.
 
-use super::arrival::{days, zone};
+use super::arrival::days;
 use super::device::Device;
 use super::page::Paging;
 use super::reservation::Reservation;
@@ -10,7 +10,7 @@ use async_graphql::connection::Connection;
 use async_graphql::{Context, Object};
 use chrono::{DateTime, Utc};
 use portal_domain::slots::{self, Claimant, Code, Forecast, Wait};
-use portal_domain::{DeviceConnectivity, DeviceId, IntegrationStatus, Permission, PinId};
+use portal_domain::{DeviceConnectivity, DeviceId, IntegrationStatus, Permission, PinId, local};
 use portal_store::property::Property;
 use portal_store::{device, device_pin, integration, pin, reservation};
 use std::collections::HashMap;
@@ -140,7 +140,13 @@ pub(crate) async fn page(
 ) -> Result<Connection<String, LockForecast>> {
     ctx.require(Permission::ReservationsRead, property.id)?;
     let now = ctx.env()?.now();
-    let range = days(zone(property), from, to, USUAL, now)?;
+    let range = days(
+        local::zone(property.time_zone.as_deref()),
+        from,
+        to,
+        USUAL,
+        now,
+    )?;
     let asked = paging.read::<String>("lock forecast", false)?;
     let mut conn = read(ctx).await?;
     let devices = device::limited(&mut conn, property.id).await?;

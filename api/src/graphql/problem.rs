@@ -10,7 +10,9 @@ use super::{Reach, Result, id, job, load, read};
 use crate::auth::Viewer;
 use async_graphql::{Context, ID, InputObject, Object};
 use chrono::{DateTime, Utc};
-use portal_domain::{ActorKind, IntegrationId, Permission, ProblemId, PropertyId, SubjectKind};
+use portal_domain::{
+    ActorKind, IntegrationId, Permission, ProblemId, PropertyId, SubjectKind, local,
+};
 use portal_store::audit::{self, NewEntry};
 use portal_store::event::{self, NewEvent};
 use portal_store::{breaker, problem};
@@ -164,8 +166,8 @@ impl Problem {
     /// A time as the clock of the house shows it.
     async fn local(&self, ctx: &Context<'_>, at: DateTime<Utc>) -> Result<String> {
         let property = load(ctx, self.0.property_id).await?;
-        let zone = property.and_then(|property| property.time_zone?.parse().ok());
-        let zone: chrono_tz::Tz = zone.unwrap_or(chrono_tz::Tz::UTC);
+        let name = property.and_then(|property| property.time_zone);
+        let zone = local::zone(name.as_deref());
         Ok(at.with_timezone(&zone).format("%H:%M").to_string())
     }
 }

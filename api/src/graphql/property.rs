@@ -22,7 +22,7 @@ use async_graphql::connection::{Connection, EmptyFields};
 use async_graphql::{Context, ID, Object};
 use portal_domain::{
     AppCategory, KeychainStatus, OrganizationId, Permission, PropertyId, PropertyMode,
-    ReservationTransfer,
+    ReservationTransfer, local,
 };
 use portal_store::{
     device, integration, job, keychain, problem, property, reservation, room, space,
@@ -401,12 +401,8 @@ impl Property {
             last,
         };
         let asked = paging.read("reservations", false)?;
-        let zone = self.0.time_zone.as_deref().unwrap_or("UTC").parse();
-        let filter = filter.unwrap_or_default().read(
-            self.0.id,
-            zone.unwrap_or(chrono_tz::Tz::UTC),
-            transfer,
-        );
+        let zone = local::zone(self.0.time_zone.as_deref());
+        let filter = filter.unwrap_or_default().read(self.0.id, zone, transfer);
         let mut conn = read(ctx).await?;
         let rows = reservation::page(&mut conn, self.0.id, &filter, &asked.page).await?;
         let key = |row: &reservation::Reservation| (row.starts_at, row.id.0);
