@@ -443,11 +443,7 @@ impl Change {
             if gone.is_some_and(|space| space != keychain.main_space_id) {
                 continue;
             }
-            keychain.revoked_at = Some(now.into());
-            keychain.revoked_by = Some(by.actor.name.clone());
-            keychain.revoked_by_kind = Some(by.actor.kind);
-            keychain.revoke_reason = by.reason.map(str::to_owned);
-            keychain.generation += 1;
+            keychain.revoke(by.actor, by.reason, now);
             keychain::save(tx, &keychain).await?;
             let event = NewEvent::new(
                 EventKind::KeychainRevoked,

@@ -68,11 +68,7 @@ async fn take(
     by: &By<'_>,
 ) -> Result<(), DbError> {
     let (property, now) = (row.property_id, env.now());
-    row.revoked_at = Some(now.into());
-    row.revoked_by = Some(by.actor.name.clone());
-    row.revoked_by_kind = Some(by.actor.kind);
-    row.revoke_reason = Some(reason.to_owned());
-    row.generation += 1;
+    row.revoke(by.actor, Some(reason), now);
     keychain::save(tx, row).await?;
     let mut entry = NewEntry::new("keychainRevoke", SubjectKind::Keychain, row.id).because(reason);
     let mut event = NewEvent::new(EventKind::KeychainRevoked, SubjectKind::Keychain, row.id);
@@ -112,10 +108,7 @@ pub async fn reinstate(
         if row.revoked_at.is_none() || *row.ends_at <= now {
             return Ok(Err(Refused::NotRevoked));
         }
-        row.revoked_at = None;
-        row.revoked_by = None;
-        row.revoked_by_kind = None;
-        let was = row.revoke_reason.take().unwrap_or_default();
+        let was = row.give_back().unwrap_or_default();
         row.generation += 1;
         keychain::save(&mut tx, &row).await?;
         let mut entry =

@@ -2,6 +2,7 @@
 
 use crate::conn::{Conn, on};
 use crate::device_pin::DevicePin;
+use crate::event::Actor;
 use crate::page::{Page, paged};
 use crate::schema::{keychain_doors, keychains};
 use chrono::{DateTime, Utc};
@@ -65,6 +66,23 @@ impl Keychain {
     /// Where it is in its life.
     pub fn status(&self, now: DateTime<Utc>) -> KeychainStatus {
         KeychainStatus::at(now, self.window(), self.revoked_at.is_some())
+    }
+
+    /// Notes that it was taken away, by whom and why.
+    pub fn revoke(&mut self, by: &Actor, reason: Option<&str>, now: DateTime<Utc>) {
+        self.revoked_at = Some(now.into());
+        self.revoked_by = Some(by.name.clone());
+        self.revoked_by_kind = Some(by.kind);
+        self.revoke_reason = reason.map(str::to_owned);
+        self.generation += 1;
+    }
+
+    /// Forgets that it was taken away. Answers the reason that was given.
+    pub fn give_back(&mut self) -> Option<String> {
+        self.revoked_at = None;
+        self.revoked_by = None;
+        self.revoked_by_kind = None;
+        self.revoke_reason.take()
     }
 
     /// How far the locks have got with it: `rows` are those of its PIN, `installed` the devices

@@ -7,10 +7,9 @@ use chrono::{DateTime, Utc};
 use portal_domain::access::{self, Access, Change, Current, Decision, Existing, Facts, Withhold};
 use portal_domain::pin::Unavailable;
 use portal_domain::{
-    ActorKind, EventKind, KeychainId, PinId, ReservationState, ReservationTransfer, SubjectKind,
-    WithheldCode,
+    EventKind, KeychainId, PinId, ReservationState, ReservationTransfer, SubjectKind, WithheldCode,
 };
-use portal_store::event::NewEvent;
+use portal_store::event::{Actor, NewEvent};
 use portal_store::keychain::{self, Keychain};
 use portal_store::problem::{self, NewProblem};
 use portal_store::reservation::{self, Reservation};
@@ -309,10 +308,7 @@ impl Work<'_> {
         keychain.ends_at = access.window.until.into();
         keychain.scheduled_until = self.facts.scheduled.until.into();
         keychain.generation += 1;
-        keychain.revoked_at = None;
-        keychain.revoked_by = None;
-        keychain.revoked_by_kind = None;
-        keychain.revoke_reason = None;
+        keychain.give_back();
         keychain::save(tx, &keychain).await?;
         keychain::set_doors(tx, &keychain, &access.doors).await?;
         self.event(kind, keychain.id);
@@ -393,17 +389,14 @@ impl Work<'_> {
         mut keychain: Keychain,
         code: WithheldCode,
     ) -> Result<(), DbError> {
-        keychain.generation += 1;
         let kind = match code {
             WithheldCode::CheckedOut | WithheldCode::Departed => {
+                keychain.generation += 1;
                 keychain.ends_at = self.facts.window().until.min(self.now).into();
                 EventKind::KeychainPast
             }
             _ => {
-                keychain.revoked_at = Some(self.now.into());
-                keychain.revoked_by = Some("Portal".to_owned());
-                keychain.revoked_by_kind = Some(ActorKind::System);
-                keychain.revoke_reason = Some(code.to_string());
+                keychain.revoke(&Actor::system(), Some(code.as_str()), self.now);
                 EventKind::KeychainRevoked
             }
         };
