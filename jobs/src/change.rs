@@ -181,19 +181,10 @@ impl Change {
         let concerned = match self {
             Self::RoomMap { room, space } => {
                 room::map(tx, property, *room, *space, by.user, now).await?;
-                by.write(
-                    tx,
-                    env,
-                    property,
-                    "roomMap",
-                    SubjectKind::Room,
-                    room.0,
-                    |entry| entry.after("space", space),
-                )
-                .await?;
+                let entry = NewEntry::new("roomMap", SubjectKind::Room, *room);
                 let event = NewEvent::new(EventKind::RoomMapped, SubjectKind::Room, *room);
-                let events = vec![event.with("space", space)];
-                event::publish(tx, property, by.actor, now, events).await?;
+                let (entry, event) = (entry.after("space", space), event.with("space", space));
+                by.note(tx, property, now, entry, [event]).await?;
                 of_rooms(tx, property, &[*room]).await?
             }
             Self::RoomUnmap { room } => {
@@ -206,20 +197,11 @@ impl Change {
                 room::unmap(tx, property, *room).await?;
                 let subject = room.to_string();
                 let gone = problem::resolve(tx, property, ROOM_GONE, &subject, now).await?;
-                by.write(
-                    tx,
-                    env,
-                    property,
-                    "roomUnmap",
-                    SubjectKind::Room,
-                    room.0,
-                    |entry| entry.before("space", &space),
-                )
-                .await?;
+                let entry = NewEntry::new("roomUnmap", SubjectKind::Room, *room);
                 let event = NewEvent::new(EventKind::RoomUnmapped, SubjectKind::Room, *room);
-                let event = event.with("space", &space);
-                let events = std::iter::once(event).chain(gone).collect();
-                event::publish(tx, property, by.actor, now, events).await?;
+                let (entry, event) = (entry.before("space", &space), event.with("space", &space));
+                let events = std::iter::once(event).chain(gone);
+                by.note(tx, property, now, entry, events).await?;
                 concerned
             }
             Self::DeviceInstall { device, space } => {
@@ -280,30 +262,16 @@ impl Change {
         mode: PropertyMode,
         by: &By<'_>,
     ) -> Result<(), DbError> {
-        let now = env.now();
         property::set_mode(tx, property, mode).await?;
         let action = match mode {
             PropertyMode::Live => "propertyGoLive",
             PropertyMode::Setup => "propertyEnterSetup",
         };
-        by.write(
-            tx,
-            env,
-            property,
-            action,
-            SubjectKind::Property,
-            property.0,
-            |entry| entry.after("mode", mode),
-        )
-        .await?;
-        let event = NewEvent::new(
-            EventKind::PropertyModeChanged,
-            SubjectKind::Property,
-            property,
-        );
-        let events = vec![event.with("mode", mode)];
-        event::publish(tx, property, by.actor, now, events).await?;
-        Ok(())
+        let subject = SubjectKind::Property;
+        let entry = NewEntry::new(action, subject, property).after("mode", mode);
+        let event = NewEvent::new(EventKind::PropertyModeChanged, subject, property);
+        by.note(tx, property, env.now(), entry, [event.with("mode", mode)])
+            .await
     }
 
     async fn install(
@@ -328,25 +296,17 @@ impl Change {
             Some(_) => ("deviceInstall", EventKind::DeviceInstalled),
             None => ("deviceRemove", EventKind::DeviceRemoved),
         };
-        by.write(
-            tx,
-            env,
-            property,
-            action,
-            SubjectKind::Device,
-            id.0,
-            |entry| match (from, to) {
-                (_, Some(to)) => entry.after("space", to),
-                (Some(from), None) => entry.before("space", from),
-                (None, None) => entry,
-            },
-        )
-        .await?;
+        let entry = NewEntry::new(action, SubjectKind::Device, id);
+        let entry = match (from, to) {
+            (_, Some(to)) => entry.after("space", to),
+            (Some(from), None) => entry.before("space", from),
+            (None, None) => entry,
+        };
         let mut event = NewEvent::new(kind, SubjectKind::Device, id);
         if let Some(space) = to.or(from) {
             event = event.with("space", space);
         }
-        event::publish(tx, property, by.actor, now, vec![event]).await?;
+        by.note(tx, property, now, entry, [event]).await?;
         if let Some(space) = to.or(from) {
             staff_access::in_space(tx, property, space, now).await?;
         }
@@ -365,21 +325,13 @@ impl Change {
             Self::SpaceLink { .. } => ("spaceLink", EventKind::SpaceLinked),
             _ => ("spaceUnlink", EventKind::SpaceUnlinked),
         };
-        by.write(
-            tx,
-            env,
-            property,
-            action,
-            SubjectKind::Space,
-            main.0,
-            |entry| match kind {
-                EventKind::SpaceLinked => entry.after("linkedSpace", linked),
-                _ => entry.before("linkedSpace", linked),
-            },
-        )
-        .await?;
+        let entry = NewEntry::new(action, SubjectKind::Space, main);
+        let entry = match kind {
+            EventKind::SpaceLinked => entry.after("linkedSpace", linked),
+            _ => entry.before("linkedSpace", linked),
+        };
         let event = NewEvent::new(kind, SubjectKind::Space, main).with("linkedSpace", linked);
-        event::publish(tx, property, by.actor, env.now(), vec![event]).await?;
+        by.note(tx, property, env.now(), entry, [event]).await?;
         let rooms = room::mapped_to(tx, property, main).await?;
         of_rooms(tx, property, &rooms).await
     }
@@ -399,27 +351,16 @@ impl Change {
         property::set_policy(tx, &was, policy, &by.actor.name, now).await?;
         let version = was.policy_version + 1;
         let differences = was.policy().differences(policy);
-        by.write(
-            tx,
-            env,
-            property,
-            "policyUpdate",
-            SubjectKind::Property,
-            property.0,
-            |entry| {
-                let entry = entry.after("version", version);
-                differences
-                    .iter()
-                    .fold(entry, |entry, (field, before, after)| {
-                        entry.before(field, before).after(field, after)
-                    })
-            },
-        )
-        .await?;
-        let event = NewEvent::new(EventKind::PolicyChanged, SubjectKind::Property, property);
-        let events = vec![event.with("version", version)];
-        event::publish(tx, property, by.actor, now, events).await?;
-        Ok(())
+        let subject = SubjectKind::Property;
+        let entry = NewEntry::new("policyUpdate", subject, property).after("version", version);
+        let entry = differences
+            .iter()
+            .fold(entry, |entry, (field, before, after)| {
+                entry.before(field, before).after(field, after)
+            });
+        let event = NewEvent::new(EventKind::PolicyChanged, subject, property);
+        let event = event.with("version", version);
+        by.note(tx, property, now, entry, [event]).await
     }
 
     /// Ends the access of guests in the house whose main door goes, as a person agreed to with a
@@ -458,26 +399,37 @@ impl Change {
     }
 }
 
-impl By<'_> {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what happened, to what, and its values"
-    )]
-    async fn write(
+impl<'a> By<'a> {
+    /// Somebody who gives no reason.
+    pub fn of(actor: &'a Actor) -> Self {
+        Self {
+            actor,
+            user: None,
+            reason: None,
+        }
+    }
+
+    /// With the reason.
+    #[must_use]
+    pub fn because(self, reason: Option<&'a str>) -> Self {
+        Self { reason, ..self }
+    }
+
+    /// Writes what was done into the audit log, with the reason, and what happened into the log.
+    pub(crate) async fn note(
         &self,
         tx: &mut Tx,
-        env: &Env,
         property: PropertyId,
-        action: &'static str,
-        kind: SubjectKind,
-        subject: uuid::Uuid,
-        values: impl FnOnce(NewEntry) -> NewEntry,
+        now: DateTime<Utc>,
+        mut entry: NewEntry,
+        events: impl IntoIterator<Item = NewEvent>,
     ) -> Result<(), DbError> {
-        let mut entry = values(NewEntry::new(action, kind, subject));
         if let Some(reason) = self.reason {
             entry = entry.because(reason);
         }
-        audit::write(tx, property, self.actor, env.now(), entry).await?;
+        audit::write(tx, property, self.actor, now, entry).await?;
+        let events = events.into_iter().collect();
+        event::publish(tx, property, self.actor, now, events).await?;
         Ok(())
     }
 }

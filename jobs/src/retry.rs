@@ -1,5 +1,6 @@
 //! A person asks once more for what was given up, or for what waits longer than they like.
 
+use crate::change::By;
 use crate::job::enqueue_urgent;
 use crate::program_devices::BLOCKED;
 use crate::push_pins::REFUSED;
@@ -10,11 +11,11 @@ use portal_domain::{
     DevicePinId, DevicePinStatus, IntegrationId, IntegrationStatus, JobId, PinPushId,
     PinPushStatus, PinPushWait, PropertyId, SubjectKind,
 };
-use portal_store::audit::{self, NewEntry};
+use portal_store::audit::NewEntry;
 use portal_store::device_pin::{self, DevicePin};
-use portal_store::event::{self, Actor, NewEvent};
+use portal_store::event::Actor;
 use portal_store::pin_push::{self, PinPush};
-use portal_store::{Conn, DbError, Timestamp, Tx, device, integration, job, problem};
+use portal_store::{Conn, DbError, Timestamp, device, integration, job, problem};
 
 /// Why nothing was tried again.
 #[derive(Debug)]
@@ -62,7 +63,9 @@ pub async fn device_pin(
     let entry = NewEntry::new("devicePinRetry", SubjectKind::DevicePin, id)
         .before("status", before)
         .after("status", row.status);
-    note(&mut tx, property, actor, now, entry, resolved).await?;
+    By::of(actor)
+        .note(&mut tx, property, now, entry, resolved)
+        .await?;
     let job = ProgramDevices {
         property,
         device: row.device_id,
@@ -112,7 +115,9 @@ pub async fn pin_push(
     let entry = NewEntry::new("pinPushRetry", SubjectKind::PinPush, id)
         .before("status", before)
         .after("status", row.status);
-    note(&mut tx, property, actor, now, entry, resolved).await?;
+    By::of(actor)
+        .note(&mut tx, property, now, entry, resolved)
+        .await?;
     let job = PushPins {
         property,
         reservation: row.reservation_id,
@@ -141,25 +146,14 @@ pub async fn job(
     let entry = NewEntry::new("jobRetry", SubjectKind::Job, id)
         .before("kind", &found.kind)
         .before("code", found.code.as_deref().unwrap_or_default());
-    note(&mut tx, property, actor, now, entry, resolved).await?;
+    By::of(actor)
+        .note(&mut tx, property, now, entry, resolved)
+        .await?;
     tx.commit().await?;
     Ok(Ok(()))
 }
 
 /// Who asked, and that the problem is gone, if there was one.
-async fn note(
-    tx: &mut Tx,
-    property: PropertyId,
-    actor: &Actor,
-    now: DateTime<Utc>,
-    entry: NewEntry,
-    resolved: Option<NewEvent>,
-) -> Result<(), DbError> {
-    audit::write(tx, property, actor, now, entry).await?;
-    event::publish(tx, property, actor, now, resolved.into_iter().collect()).await?;
-    Ok(())
-}
-
 fn is_put_off(next: Option<Timestamp>, now: DateTime<Utc>) -> bool {
     next.is_some_and(|at| *at > now)
 }

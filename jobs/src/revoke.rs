@@ -4,8 +4,8 @@ use crate::change::By;
 use crate::reconcile_access::{Reconciled, reconcile};
 use crate::{Env, staff_access};
 use portal_domain::{EventKind, KeychainId, PropertyId, SubjectKind};
-use portal_store::audit::{self, NewEntry};
-use portal_store::event::{self, NewEvent};
+use portal_store::audit::NewEntry;
+use portal_store::event::NewEvent;
 use portal_store::keychain::{self, Keychain};
 use portal_store::reservation::{self, Reservation};
 use portal_store::{DbError, Tx, property};
@@ -24,11 +24,11 @@ pub enum Refused {
 }
 
 /// Takes a keychain away: at once, and for whatever the PMS says later. Only [`reinstate`] undoes it.
+/// `by` gives the reason staff read.
 pub async fn revoke(
     env: &Env,
     property: PropertyId,
     id: KeychainId,
-    reason: &str,
     by: &By<'_>,
 ) -> Result<Result<Keychain, Refused>, DbError> {
     let now = env.now();
@@ -40,7 +40,7 @@ pub async fn revoke(
         if row.status(now).is_over() {
             return Ok(Err(Refused::Over));
         }
-        take(&mut tx, env, &mut row, reason, by).await?;
+        take(&mut tx, env, &mut row, by).await?;
         return by_hand(tx, env, row).await;
     };
     let Some(mut stay) = reservation::lock(&mut tx, property, reservation).await? else {
@@ -53,32 +53,24 @@ pub async fn revoke(
     }
     stay.blocked_at = Some(now.into());
     stay.blocked_by = Some(by.actor.name.clone());
-    stay.blocked_reason = Some(reason.to_owned());
+    stay.blocked_reason = by.reason.map(str::to_owned);
     reservation::save(&mut tx, &stay).await?;
-    take(&mut tx, env, &mut row, reason, by).await?;
+    take(&mut tx, env, &mut row, by).await?;
     decided(tx, env, row.id, &stay).await
 }
 
 /// Notes that a person took a keychain away.
-async fn take(
-    tx: &mut Tx,
-    env: &Env,
-    row: &mut Keychain,
-    reason: &str,
-    by: &By<'_>,
-) -> Result<(), DbError> {
+async fn take(tx: &mut Tx, env: &Env, row: &mut Keychain, by: &By<'_>) -> Result<(), DbError> {
     let (property, now) = (row.property_id, env.now());
-    row.revoke(by.actor, Some(reason), now);
+    row.revoke(by.actor, by.reason, now);
     keychain::save(tx, row).await?;
-    let mut entry = NewEntry::new("keychainRevoke", SubjectKind::Keychain, row.id).because(reason);
+    let mut entry = NewEntry::new("keychainRevoke", SubjectKind::Keychain, row.id);
     let mut event = NewEvent::new(EventKind::KeychainRevoked, SubjectKind::Keychain, row.id);
     if let Some(reservation) = row.reservation_id {
         entry = entry.after("reservation", reservation);
         event = event.with("reservation", reservation);
     }
-    audit::write(tx, property, by.actor, now, entry).await?;
-    event::publish(tx, property, by.actor, now, vec![event]).await?;
-    Ok(())
+    by.note(tx, property, now, entry, [event]).await
 }
 
 /// A keychain made by hand follows no reservation: its locks do at once.
@@ -111,14 +103,10 @@ pub async fn reinstate(
         let was = row.give_back().unwrap_or_default();
         row.generation += 1;
         keychain::save(&mut tx, &row).await?;
-        let mut entry =
-            NewEntry::new("keychainReinstate", SubjectKind::Keychain, id).before("reason", was);
-        if let Some(reason) = by.reason {
-            entry = entry.because(reason);
-        }
-        audit::write(&mut tx, property, by.actor, now, entry).await?;
+        let entry = NewEntry::new("keychainReinstate", SubjectKind::Keychain, id);
         let event = NewEvent::new(EventKind::KeychainReinstated, SubjectKind::Keychain, id);
-        event::publish(&mut tx, property, by.actor, now, vec![event]).await?;
+        let entry = entry.before("reason", was);
+        by.note(&mut tx, property, now, entry, [event]).await?;
         return by_hand(tx, env, row).await;
     };
     let Some(mut stay) = reservation::lock(&mut tx, property, reservation).await? else {
@@ -127,17 +115,14 @@ pub async fn reinstate(
     if stay.blocked_at.is_none() {
         return Ok(Err(Refused::NotRevoked));
     }
-    let mut entry = NewEntry::new("keychainReinstate", SubjectKind::Keychain, id)
+    let entry = NewEntry::new("keychainReinstate", SubjectKind::Keychain, id)
         .before("reason", stay.blocked_reason.as_deref().unwrap_or_default())
         .after("reservation", stay.id);
-    if let Some(reason) = by.reason {
-        entry = entry.because(reason);
-    }
     stay.blocked_at = None;
     stay.blocked_by = None;
     stay.blocked_reason = None;
     reservation::save(&mut tx, &stay).await?;
-    audit::write(&mut tx, property, by.actor, now, entry).await?;
+    by.note(&mut tx, property, now, entry, []).await?;
     decided(tx, env, id, &stay).await
 }
 

@@ -9,8 +9,7 @@ use crate::{Env, ProgramDevices, staff_access};
 use portal_domain::access::Door;
 use portal_domain::pin::{Asked, Proof, Unavailable};
 use portal_domain::{DeviceId, KeychainId, PinId, PropertyId, SubjectKind};
-use portal_store::audit::{self, NewEntry};
-use portal_store::event;
+use portal_store::audit::NewEntry;
 use portal_store::keychain::{self, Keychain, KeychainDoor};
 use portal_store::{DbError, device, device_pin, property, reservation};
 
@@ -48,7 +47,6 @@ pub async fn rotate(
     env: &Env,
     property: PropertyId,
     id: KeychainId,
-    reason: &str,
     asked: Option<Asked>,
     dry_run: bool,
     by: &By<'_>,
@@ -123,12 +121,8 @@ pub async fn rotate(
     let old = std::mem::replace(&mut row.pin_id, pin);
     row.generation += 1;
     keychain::save(&mut tx, &row).await?;
-    let entry = NewEntry::new("pinRotate", SubjectKind::Keychain, id)
-        .because(reason)
-        .after("pin", "set");
-    audit::write(&mut tx, property, by.actor, now, entry).await?;
-    let events = event.into_iter().collect();
-    event::publish(&mut tx, property, by.actor, now, events).await?;
+    let entry = NewEntry::new("pinRotate", SubjectKind::Keychain, id).after("pin", "set");
+    by.note(&mut tx, property, now, entry, event).await?;
     match &stay {
         Some(stay) => {
             let left = [old];

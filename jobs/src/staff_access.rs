@@ -12,8 +12,8 @@ use portal_domain::{
     EventKind, KeychainDoorRole, KeychainId, PinId, PropertyId, SpaceId, SubjectKind, Window,
 };
 use portal_faults::step;
-use portal_store::audit::{self, NewEntry};
-use portal_store::event::{self, NewEvent};
+use portal_store::audit::NewEntry;
+use portal_store::event::NewEvent;
 use portal_store::keychain::{self, Keychain};
 use portal_store::{DbError, Tx, device, property, space};
 use serde::{Deserialize, Serialize};
@@ -194,16 +194,12 @@ pub async fn create(
     };
     keychain::insert(&mut tx, &row).await?;
     keychain::set_doors(&mut tx, &row, &doors).await?;
-    let mut entry = NewEntry::new("staffKeychainCreate", SubjectKind::Keychain, row.id)
+    let entry = NewEntry::new("staffKeychainCreate", SubjectKind::Keychain, row.id)
         .after("spaces", doors.len())
         .after("from", new.window.from.to_rfc3339())
         .after("until", new.window.until.to_rfc3339());
-    if let Some(reason) = by.reason {
-        entry = entry.because(reason);
-    }
-    audit::write(&mut tx, property, by.actor, now, entry).await?;
     let event = NewEvent::new(EventKind::KeychainCreated, SubjectKind::Keychain, row.id);
-    event::publish(&mut tx, property, by.actor, now, vec![event]).await?;
+    by.note(&mut tx, property, now, entry, [event]).await?;
     follow(&mut tx, &row, now).await?;
     tx.commit().await?;
     Ok(Ok(row))

@@ -209,12 +209,8 @@ impl RevokeMutation {
         if reason.is_empty() {
             return refused(Code::ReasonMissing, "reason", "Give a reason.");
         }
-        let by = By {
-            actor: &actor,
-            user: None,
-            reason: Some(reason),
-        };
-        match revoke::revoke(ctx.env()?, property, id, reason, &by).await? {
+        let by = By::of(&actor).because(Some(reason));
+        match revoke::revoke(ctx.env()?, property, id, &by).await? {
             Ok(row) => Ok(Some(KeychainRevokePayload {
                 keychain: Some(Keychain(row)),
                 ..KeychainRevokePayload::default()
@@ -246,11 +242,7 @@ impl RevokeMutation {
         let Some((property, id, actor)) = target(ctx, &input.keychain)? else {
             return refused(Code::KeychainNotFound, NO_KEYCHAIN);
         };
-        let by = By {
-            actor: &actor,
-            user: None,
-            reason: input.reason.as_deref(),
-        };
+        let by = By::of(&actor).because(input.reason.as_deref());
         match revoke::reinstate(ctx.env()?, property, id, &by).await? {
             Ok(row) => Ok(Some(KeychainReinstatePayload {
                 keychain: Some(Keychain(row)),
@@ -283,17 +275,13 @@ impl RevokeMutation {
         if reason.is_empty() {
             return refused(Code::ReasonMissing, "reason", "Give a reason.");
         }
-        let by = By {
-            actor: &actor,
-            user: None,
-            reason: Some(reason),
-        };
+        let by = By::of(&actor).because(Some(reason));
         let asked = input.pin.as_ref().map(AskedPin::read);
         if asked == Some(None) {
             return refused(Code::PinInvalid, "pin", NO_DIGITS);
         }
         let (env, asked, dry) = (ctx.env()?, asked.flatten(), input.dry_run);
-        match rotate::rotate(env, property, id, reason, asked, dry, &by).await? {
+        match rotate::rotate(env, property, id, asked, dry, &by).await? {
             Ok(rotation) => Ok(Some(PinRotatePayload {
                 keychain: Some(Keychain(rotation.keychain.clone())),
                 rotation: Some(PinRotation { property, rotation }),

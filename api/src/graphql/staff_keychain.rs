@@ -133,11 +133,7 @@ impl StaffKeychainMutation {
             spaces: &spaces,
             window: Window { from, until },
         };
-        let by = By {
-            actor: &actor,
-            user: None,
-            reason: Some(reason),
-        };
+        let by = By::of(&actor).because(Some(reason));
         match staff_access::create(env, property, &new, &by).await? {
             Ok(row) => Ok(Some(StaffKeychainCreatePayload {
                 keychain: Some(Keychain(row)),
