@@ -89,8 +89,6 @@ pub(crate) async fn desire(
     for pin in pins {
         desire_of_pin(tx, property.id, pin, now, &mut touched).await?;
     }
-    touched.devices.sort_unstable();
-    touched.devices.dedup();
     let live = current.filter(|keychain| !keychain.status(now).is_over());
     if live.is_some() && !granted {
         // Access that is kept although it would not be given now: so is what the PMS has of it.

@@ -5,7 +5,7 @@ use crate::job::{Code, Job, JobError, enqueue};
 use crate::{Env, ProgramDevices, PushPins, trigger};
 use chrono::{DateTime, Utc};
 use portal_domain::access::{self, Decision, Facts};
-use portal_domain::{KeychainDoorRole, PropertyId, ReservationId};
+use portal_domain::{DeviceId, KeychainDoorRole, PropertyId, ReservationId};
 use portal_faults::step;
 use portal_store::event::{self, Actor};
 use portal_store::keychain;
@@ -117,6 +117,22 @@ pub(crate) async fn reconcile(
     Ok(Reconciled::Done)
 }
 
+/// Enqueues what has to happen on locks, in the order of their ids, so that two transactions cannot
+/// wait for each other.
+pub(crate) async fn ring_devices(
+    tx: &mut Tx,
+    property: PropertyId,
+    mut devices: Vec<DeviceId>,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    devices.sort_unstable();
+    devices.dedup();
+    for device in devices {
+        enqueue(tx, now, &ProgramDevices { property, device }).await?;
+    }
+    Ok(())
+}
+
 /// Enqueues what has to happen on locks and in the PMS.
 pub(crate) async fn ring(
     tx: &mut Tx,
@@ -125,9 +141,7 @@ pub(crate) async fn ring(
     touched: Touched,
     now: DateTime<Utc>,
 ) -> Result<(), DbError> {
-    for device in touched.devices {
-        enqueue(tx, now, &ProgramDevices { property, device }).await?;
-    }
+    ring_devices(tx, property, touched.devices, now).await?;
     if touched.push {
         let job = PushPins {
             property,

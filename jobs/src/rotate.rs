@@ -2,10 +2,9 @@
 
 use crate::change::By;
 use crate::effects::{self, Touched};
-use crate::job::enqueue;
 use crate::reconcile_access::choose::{Choice, Chooser};
-use crate::reconcile_access::{facts, ring};
-use crate::{Env, ProgramDevices, staff_access};
+use crate::reconcile_access::{facts, ring, ring_devices};
+use crate::{Env, staff_access};
 use portal_domain::access::Door;
 use portal_domain::pin::{Asked, Proof, Unavailable};
 use portal_domain::{DeviceId, KeychainId, PinId, PropertyId, SubjectKind};
@@ -71,16 +70,7 @@ pub async fn rotate(
     let policy = house.policy();
     let mut chooser = match (&stay, &facts) {
         (Some(stay), Some(facts)) => Chooser::of(env, now, stay, facts),
-        _ => Chooser {
-            env,
-            now,
-            property,
-            reservation: None,
-            policy: &policy,
-            in_house: false,
-            known_numbers: Vec::new(),
-            asked: None,
-        },
+        _ => Chooser::by_hand(env, now, property, &policy),
     };
     chooser.asked = asked;
     let mut doors = keychain::doors(&mut tx, property, &[id]).await?;
@@ -133,9 +123,7 @@ pub async fn rotate(
             // The old PIN first: no keychain uses it any more.
             let mut touched = Touched::default();
             effects::desire_of_pin(&mut tx, property, old, now, &mut touched).await?;
-            for device in touched.devices {
-                enqueue(&mut tx, now, &ProgramDevices { property, device }).await?;
-            }
+            ring_devices(&mut tx, property, touched.devices, now).await?;
             staff_access::follow(&mut tx, &row, now).await?;
         }
     }

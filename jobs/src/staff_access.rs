@@ -1,10 +1,11 @@
 //! Keychains that a person makes by hand, for staff: spaces, times and a PIN, and no reservation.
 
+use crate::Env;
 use crate::change::By;
 use crate::effects::{self, Touched};
-use crate::job::{Job, JobError, enqueue, enqueue_at};
+use crate::job::{Job, JobError, enqueue_at};
 use crate::reconcile_access::choose::Chooser;
-use crate::{Env, ProgramDevices};
+use crate::reconcile_access::ring_devices;
 use chrono::{DateTime, Utc};
 use portal_domain::access::Door;
 use portal_domain::pin::{Asked, Unavailable};
@@ -62,11 +63,7 @@ pub(crate) async fn follow(tx: &mut Tx, row: &Keychain, now: DateTime<Utc>) -> R
     let property = row.property_id;
     let mut touched = Touched::default();
     effects::desire_of_pin(tx, property, row.pin_id, now, &mut touched).await?;
-    touched.devices.sort_unstable();
-    touched.devices.dedup();
-    for device in touched.devices {
-        enqueue(tx, now, &ProgramDevices { property, device }).await?;
-    }
+    ring_devices(tx, property, touched.devices, now).await?;
     if let Some(end) = touched.next_end {
         let job = StaffAccess {
             property,
@@ -157,16 +154,8 @@ pub async fn create(
         }
     }
     let policy = house.policy();
-    let chooser = Chooser {
-        env,
-        now,
-        property,
-        reservation: None,
-        policy: &policy,
-        in_house: false,
-        known_numbers: Vec::new(),
-        asked: new.asked.clone(),
-    };
+    let mut chooser = Chooser::by_hand(env, now, property, &policy);
+    chooser.asked.clone_from(&new.asked);
     let choice = match chooser.choose(&mut tx, None, &doors, new.window).await? {
         Ok(choice) => choice,
         Err(why) => return Ok(Err(Refused::Unavailable(why))),

@@ -65,6 +65,25 @@ impl<'a> Chooser<'a> {
             asked: None,
         }
     }
+
+    /// For staff.
+    pub(crate) fn by_hand(
+        env: &'a Env,
+        now: DateTime<Utc>,
+        property: PropertyId,
+        policy: &'a Policy,
+    ) -> Self {
+        Self {
+            env,
+            now,
+            property,
+            reservation: None,
+            policy,
+            in_house: false,
+            known_numbers: Vec::new(),
+            asked: None,
+        }
+    }
 }
 
 impl Chooser<'_> {
