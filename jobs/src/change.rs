@@ -168,28 +168,62 @@ impl Change {
         Ok(open.into_iter().filter(is_kept).collect())
     }
 
-    /// Stores, logs and audits it. Answers whom it concerns: the decision about each follows.
-    /// Guests in the house lose access only where `by` gives a reason; ask [`Self::guests`] before.
+    /// Whom it concerns: the decision about each has to follow. Ask before it is made.
+    pub async fn concerned(
+        &self,
+        conn: &mut Conn,
+        property: PropertyId,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<ReservationId>, DbError> {
+        let mut concerned = match self {
+            Self::RoomMap { room, .. } | Self::RoomUnmap { room } => {
+                of_rooms(conn, property, &[*room]).await?
+            }
+            Self::DeviceInstall { space, .. } => of_space(conn, property, *space).await?,
+            Self::DeviceRemove { device } => match space_of(conn, property, *device).await? {
+                Some(space) => of_space(conn, property, space).await?,
+                None => Vec::new(),
+            },
+            Self::SpaceLink { main, .. } | Self::SpaceUnlink { main, .. } => {
+                let rooms = room::mapped_to(conn, property, *main).await?;
+                of_rooms(conn, property, &rooms).await?
+            }
+            Self::PolicyUpdate { .. } | Self::SetMode { .. } => {
+                reservation::open_of(conn, property, &Concerned::All).await?
+            }
+            Self::IntegrationDisconnect { integration } => {
+                let concerned = Concerned::Integration(*integration);
+                reservation::open_of(conn, property, &concerned).await?
+            }
+            Self::RoomAssign { reservation, .. } => vec![*reservation],
+        };
+        let guests = self.guests(conn, property, now).await?;
+        concerned.extend(guests.iter().filter_map(|keychain| keychain.reservation_id));
+        concerned.sort_unstable();
+        concerned.dedup();
+        Ok(concerned)
+    }
+
+    /// Stores, logs and audits it. Guests in the house lose access only where `by` gives a reason; ask
+    /// [`Self::guests`] before.
     pub async fn make(
         &self,
         tx: &mut Tx,
         env: &Env,
         property: PropertyId,
         by: &By<'_>,
-    ) -> Result<Vec<ReservationId>, DbError> {
+    ) -> Result<(), DbError> {
         let now = env.now();
-        let concerned = match self {
+        match self {
             Self::RoomMap { room, space } => {
                 room::map(tx, property, *room, *space, by.user, now).await?;
                 let entry = NewEntry::new("roomMap", SubjectKind::Room, *room);
                 let event = NewEvent::new(EventKind::RoomMapped, SubjectKind::Room, *room);
                 let (entry, event) = (entry.after("space", space), event.with("space", space));
                 by.note(tx, property, now, entry, [event]).await?;
-                of_rooms(tx, property, &[*room]).await?
             }
             Self::RoomUnmap { room } => {
-                let concerned = of_rooms(tx, property, &[*room]).await?;
-                let concerned = self.end_in_house(tx, env, property, by, concerned).await?;
+                self.end_in_house(tx, property, by, now).await?;
                 let was = room::mappings(tx, property, &[*room]).await?;
                 let space = was
                     .first()
@@ -202,45 +236,36 @@ impl Change {
                 let (entry, event) = (entry.before("space", &space), event.with("space", &space));
                 let events = std::iter::once(event).chain(gone);
                 by.note(tx, property, now, entry, events).await?;
-                concerned
             }
             Self::DeviceInstall { device, space } => {
                 self.install(tx, env, property, *device, Some(*space), by)
                     .await?;
-                of_space(tx, property, *space).await?
             }
             Self::DeviceRemove { device } => {
-                let Some(space) = space_of(tx, property, *device).await? else {
-                    return Ok(Vec::new());
-                };
-                let concerned = of_space(tx, property, space).await?;
-                let concerned = self.end_in_house(tx, env, property, by, concerned).await?;
-                self.install(tx, env, property, *device, None, by).await?;
-                concerned
+                if space_of(tx, property, *device).await?.is_some() {
+                    self.end_in_house(tx, property, by, now).await?;
+                    self.install(tx, env, property, *device, None, by).await?;
+                }
             }
             Self::SpaceLink { main, linked } => {
                 space_link::insert(tx, property, *main, *linked, by.user, now).await?;
-                self.link(tx, env, property, (*main, *linked), by).await?
+                self.link(tx, env, property, (*main, *linked), by).await?;
             }
             Self::SpaceUnlink { main, linked } => {
                 space_link::delete(tx, property, *main, *linked).await?;
-                self.link(tx, env, property, (*main, *linked), by).await?
+                self.link(tx, env, property, (*main, *linked), by).await?;
             }
             Self::PolicyUpdate { policy } => {
                 self.set_policy(tx, env, property, policy, by).await?;
-                all(tx, property).await?
             }
             Self::SetMode { mode } => {
                 self.set_mode(tx, env, property, *mode, by).await?;
-                all(tx, property).await?
             }
             Self::IntegrationDisconnect { integration } => {
                 if let Some(mut row) = integration::lock(tx, property, *integration).await? {
                     row.status = portal_domain::IntegrationStatus::Disconnected;
                     integration::save(tx, &row).await?;
                 }
-                let concerned = Concerned::Integration(*integration);
-                reservation::open_of(tx, property, &concerned).await?
             }
             Self::RoomAssign { reservation, room } => {
                 if let Some(mut row) = reservation::lock(tx, property, *reservation).await? {
@@ -248,10 +273,9 @@ impl Change {
                     row.revision += 1;
                     reservation::save(tx, &row).await?;
                 }
-                vec![*reservation]
             }
-        };
-        Ok(concerned)
+        }
+        Ok(())
     }
 
     async fn set_mode(
@@ -320,7 +344,7 @@ impl Change {
         property: PropertyId,
         (main, linked): (SpaceId, SpaceId),
         by: &By<'_>,
-    ) -> Result<Vec<ReservationId>, DbError> {
+    ) -> Result<(), DbError> {
         let (action, kind) = match self {
             Self::SpaceLink { .. } => ("spaceLink", EventKind::SpaceLinked),
             _ => ("spaceUnlink", EventKind::SpaceUnlinked),
@@ -331,9 +355,7 @@ impl Change {
             _ => entry.before("linkedSpace", linked),
         };
         let event = NewEvent::new(kind, SubjectKind::Space, main).with("linkedSpace", linked);
-        by.note(tx, property, env.now(), entry, [event]).await?;
-        let rooms = room::mapped_to(tx, property, main).await?;
-        of_rooms(tx, property, &rooms).await
+        by.note(tx, property, env.now(), entry, [event]).await
     }
 
     async fn set_policy(
@@ -365,22 +387,19 @@ impl Change {
 
     /// Ends the access of guests in the house whose main door goes, as a person agreed to with a
     /// reason. Portal by itself never does. A common area is one door among others: the decision
-    /// takes it off. Answers whom the change concerns, they included.
+    /// takes it off.
     async fn end_in_house(
         &self,
         tx: &mut Tx,
-        env: &Env,
         property: PropertyId,
         by: &By<'_>,
-        mut concerned: Vec<ReservationId>,
-    ) -> Result<Vec<ReservationId>, DbError> {
+        now: DateTime<Utc>,
+    ) -> Result<(), DbError> {
         let gone = match self {
             Self::DeviceRemove { device } => space_of(tx, property, *device).await?,
             _ => None,
         };
-        let now = env.now();
         for mut keychain in self.guests(tx, property, now).await? {
-            concerned.extend(keychain.reservation_id);
             if gone.is_some_and(|space| space != keychain.main_space_id) {
                 continue;
             }
@@ -393,9 +412,7 @@ impl Change {
             );
             event::publish(tx, property, by.actor, now, vec![event]).await?;
         }
-        concerned.sort_unstable();
-        concerned.dedup();
-        Ok(concerned)
+        Ok(())
     }
 }
 
@@ -441,10 +458,6 @@ async fn space_of(
 ) -> Result<Option<SpaceId>, DbError> {
     let found = device::by_ids(conn, property, &[device]).await?.pop();
     Ok(found.and_then(|device| device.space_id))
-}
-
-async fn all(conn: &mut Conn, property: PropertyId) -> Result<Vec<ReservationId>, DbError> {
-    Ok(reservation::open_of(conn, property, &Concerned::All).await?)
 }
 
 async fn of_rooms(

@@ -173,12 +173,12 @@ async fn carry_out(
     by: &By<'_>,
 ) -> Result<Result<Vec<Operation>, Refused>, DbError> {
     // Before anything is written, so that a big change is refused cheaply.
-    let before_all = reservation::open_of(tx, property, &reservation::Concerned::All).await?;
-    let before = holds(tx, property, &before_all).await?;
-    let concerned = change.make(tx, env, property, by).await?;
+    let concerned = change.concerned(tx, property, env.now()).await?;
     if concerned.len() > MOST {
         return Ok(Err(Refused::TooLarge(concerned.len())));
     }
+    let before = holds(tx, property, &concerned).await?;
+    change.make(tx, env, property, by).await?;
     let Some(row) = property::by_id(tx, property).await? else {
         return Ok(Err(Refused::NotFound));
     };

@@ -45,7 +45,8 @@ pub(crate) async fn make(
         user: viewer.user().ok(),
         reason,
     };
-    let concerned = change.make(&mut tx, env, property, &by).await?;
+    let concerned = change.concerned(&mut tx, property, env.now()).await?;
+    change.make(&mut tx, env, property, &by).await?;
     trigger::reservations(&mut tx, env, property, &concerned).await?;
     tx.commit().await?;
     Ok(())
