@@ -109,11 +109,13 @@ pub(crate) async fn reconcile(
     reservation::save(tx, &reservation).await?;
     event::publish(tx, property.id, &Actor::system(), now, events).await?;
     ring(tx, property.id, reservation.id, touched, now).await?;
-    let mut sharing = keychain::of_pins(tx, property.id, &shared).await?;
-    sharing.retain(|other| !other.status(now).is_over());
-    let others = sharing.iter().filter_map(|other| other.reservation_id);
-    let others: Vec<_> = others.filter(|other| *other != reservation.id).collect();
-    trigger::reservations(tx, env, property.id, &others).await?;
+    if !shared.is_empty() {
+        let mut sharing = keychain::of_pins(tx, property.id, &shared).await?;
+        sharing.retain(|other| !other.status(now).is_over());
+        let others = sharing.iter().filter_map(|other| other.reservation_id);
+        let others: Vec<_> = others.filter(|other| *other != reservation.id).collect();
+        trigger::reservations(tx, env, property.id, &others).await?;
+    }
     Ok(Reconciled::Done)
 }
 

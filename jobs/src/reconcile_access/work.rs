@@ -159,6 +159,9 @@ impl Work<'_> {
         others.retain(|other| {
             other.reservation_id != Some(self.reservation.id) && !other.status(self.now).is_over()
         });
+        if others.is_empty() {
+            return Ok(false);
+        }
         let stays: Vec<_> = others
             .iter()
             .filter_map(|other| other.reservation_id)
@@ -197,6 +200,9 @@ impl Work<'_> {
     /// PIN goes on, so that the guest notices nothing.
     async fn shared(&self, tx: &mut Tx, access: &Access) -> Result<Option<Keychain>, DbError> {
         let stays = next_to(tx, self.reservation).await?;
+        if stays.is_empty() {
+            return Ok(None);
+        }
         let ids: Vec<_> = stays.iter().map(|stay| stay.id).collect();
         let keychains = keychain::current(tx, self.reservation.property_id, &ids).await?;
         let main = access.doors.first().map(|door| door.space);
