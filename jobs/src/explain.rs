@@ -8,12 +8,12 @@ use portal_domain::access::{
     Progress, RoomFacts, SpaceFacts, Verdict, Words,
 };
 use portal_domain::{
-    AppCategory, CredentialState, IntegrationStatus, PinPushStatus, PropertyId,
-    ReservationTransfer, RoomId, SpaceId, WithheldCode, local,
+    CredentialState, IntegrationStatus, PinPushStatus, PropertyId, ReservationTransfer, RoomId,
+    SpaceId, WithheldCode, local,
 };
 use portal_store::decision::{self, Decision};
 use portal_store::integration::Integration;
-use portal_store::keychain::Keychain;
+use portal_store::keychain::{Keychain, KeychainDoor};
 use portal_store::property::Property;
 use portal_store::reservation::Reservation;
 use portal_store::{
@@ -310,7 +310,7 @@ async fn progress(
     keychain: &Keychain,
 ) -> Result<Progress, DbError> {
     let mut doors = keychain::doors(conn, property, &[keychain.id]).await?;
-    doors.sort_by_key(|door| (door.role as u8, door.space_id));
+    doors.sort_by_key(KeychainDoor::place);
     let ids: Vec<_> = doors.iter().map(|door| door.space_id).collect();
     let spaces = space::by_ids(conn, property, &ids).await?;
     let devices = device::in_spaces(conn, property, &ids).await?;
@@ -370,10 +370,7 @@ pub enum Found {
 /// Asks the PMS for a number. Stores nothing.
 pub async fn ask(env: &Env, property: PropertyId, number: &str) -> Result<Unknown, DbError> {
     let mut conn = env.db.read().await?;
-    let live = integration::live(&mut conn, property).await?;
-    let link = live
-        .into_iter()
-        .find(|link| link.category == AppCategory::Pms);
+    let link = integration::live_pms(&mut conn, property).await?;
     drop(conn);
     let Some(link) = link else {
         return Ok(Unknown {
@@ -397,12 +394,9 @@ pub async fn fetch(
     number: &str,
 ) -> Result<Option<Vec<Reservation>>, DbError> {
     let mut conn = env.db.read().await?;
-    let live = integration::live(&mut conn, property).await?;
+    let link = integration::live_pms(&mut conn, property).await?;
     drop(conn);
-    let Some(link) = live
-        .into_iter()
-        .find(|link| link.category == AppCategory::Pms)
-    else {
+    let Some(link) = link else {
         return Ok(None);
     };
     let told = match find(env, &link, number).await? {

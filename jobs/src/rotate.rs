@@ -74,7 +74,7 @@ pub async fn rotate(
     };
     chooser.asked = asked;
     let mut doors = keychain::doors(&mut tx, property, &[id]).await?;
-    doors.sort_by_key(|door| (door.role as u8, door.space_id));
+    doors.sort_by_key(KeychainDoor::place);
     let doors: Vec<Door> = doors.iter().map(KeychainDoor::door).collect();
     let choice = chooser.another(&mut tx, &doors, row.window()).await?;
     let found = match choice {

@@ -200,6 +200,14 @@ pub async fn live(conn: &mut Conn, property: PropertyId) -> QueryResult<Vec<Inte
     })
 }
 
+/// The live link of a property to its PMS.
+pub async fn live_pms(conn: &mut Conn, property: PropertyId) -> QueryResult<Option<Integration>> {
+    let live = live(conn, property).await?;
+    Ok(live
+        .into_iter()
+        .find(|link| link.category == AppCategory::Pms))
+}
+
 /// The ended link of a property to this account, which a return revives with its mappings.
 pub async fn ended(
     conn: &mut Conn,

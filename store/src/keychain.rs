@@ -126,6 +126,12 @@ pub struct KeychainDoor {
 }
 
 impl KeychainDoor {
+    /// Its place among the doors of a keychain: the main one first, then the way up, then what is
+    /// linked.
+    pub fn place(&self) -> (u8, SpaceId) {
+        (self.role as u8, self.space_id)
+    }
+
     /// The door as the decision names it.
     pub fn door(&self) -> Door {
         Door {

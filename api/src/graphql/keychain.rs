@@ -63,7 +63,7 @@ impl Keychain {
     async fn doors(&self, ctx: &Context<'_>) -> Result<Vec<KeychainDoor>> {
         let key = (self.0.property_id, DoorsOf(self.0.id));
         let mut doors = load(ctx, key).await?.unwrap_or_default();
-        doors.sort_by_key(|door| (door.role as u8, door.space_id));
+        doors.sort_by_key(keychain::KeychainDoor::place);
         let pin = self.0.pin_id;
         Ok(doors
             .into_iter()

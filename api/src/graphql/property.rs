@@ -289,11 +289,8 @@ impl Property {
     async fn pms_integration(&self, ctx: &Context<'_>) -> Result<Option<Integration>> {
         ctx.require(Permission::IntegrationsRead, self.0.id)?;
         let mut conn = read(ctx).await?;
-        let live = integration::live(&mut conn, self.0.id).await?;
-        Ok(live
-            .into_iter()
-            .find(|link| link.category == AppCategory::Pms)
-            .map(Integration))
+        let live = integration::live_pms(&mut conn, self.0.id).await?;
+        Ok(live.map(Integration))
     }
 
     /// How access is given here.

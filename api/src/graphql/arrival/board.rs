@@ -97,7 +97,7 @@ impl House {
             Some(keychain) => {
                 let mut doors: Vec<&KeychainDoor> =
                     self.doors.get(&keychain.id).into_iter().flatten().collect();
-                doors.sort_by_key(|door| (door.role as u8, door.space_id));
+                doors.sort_by_key(|door| door.place());
                 doors.iter().map(|door| door.space_id).collect()
             }
             None => self.mapped_above(stay.room_id),
