@@ -69,7 +69,7 @@ fn told(line: &Value) -> Value {
 }
 
 async fn hotel(portal: &Portal) -> Hotel<'_> {
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     hotel.with_door("101").await
 }
 
@@ -77,8 +77,7 @@ async fn hotel(portal: &Portal) -> Hotel<'_> {
 async fn the_board_says_soonest_first_which_door_will_open_and_what_to_do_about_the_others() {
     let portal = Portal::start().await;
     let hotel = hotel(&portal).await;
-    hotel.map("102", "Room 102").await;
-    let second = hotel.install("Room 102", "Lock 102").await;
+    let second = hotel.door("102").await;
     portal.locks.set_online(&second, false);
     let fourth = hotel.arrives("4", None, 9, 50);
     let third = hotel.arrives("3", Some("103"), 8, 50);
@@ -357,7 +356,7 @@ async fn a_day_is_a_day_of_the_property_and_pages_come_in_order() {
 async fn the_board_is_for_the_desk_and_for_programs_that_may_read_reservations() {
     let portal = Portal::start().await;
     let hotel = hotel(&portal).await;
-    let other = portal.hotel("Borealis").await.with_mews().await;
+    let other = portal.house("Borealis", &[]).await;
     hotel.arrives("1", Some("101"), 6, 50);
     portal.next_look().await;
     let of = |hotel: &Hotel<'_>| json!({ "id": hotel.id });

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_later_revoked_in_mews_eventually_turns_the_status_to_broken() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     portal.mews.revoke_token(&hotel.token);
     assert_eq!(
         hotel.status().await,
@@ -45,7 +45,7 @@ async fn a_token_later_revoked_in_mews_eventually_turns_the_status_to_broken() {
 #[tokio::test(flavor = "multi_thread")]
 async fn trouble_that_says_nothing_about_the_token_never_breaks_anything() {
     let portal = Portal::start().await;
-    let mut hotel = portal.hotel("Aurora").await.with_mews().await;
+    let mut hotel = portal.house("Aurora", &[]).await;
     for fault in [
         Fault::Status { status: 500 },
         Fault::Status { status: 403 },
@@ -89,13 +89,7 @@ async fn trouble_that_says_nothing_about_the_token_never_breaks_anything() {
 #[tokio::test(flavor = "multi_thread")]
 async fn while_broken_nothing_syncs_guests_keep_their_keys_and_a_new_token_mends_it() {
     let portal = Portal::start().await;
-    let mut hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await;
+    let mut hotel = portal.house("Aurora", &["101"]).await;
     hotel.book("1", Some("101"));
     hotel.book("2", Some("102"));
     portal.next_look().await;
@@ -171,7 +165,7 @@ async fn while_broken_nothing_syncs_guests_keep_their_keys_and_a_new_token_mends
 #[tokio::test(flavor = "multi_thread")]
 async fn a_good_token_can_be_replaced_and_a_bad_one_changes_nothing() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     let answer = hotel.reconnect("WRONG").await;
     assert_eq!(answer["userErrors"][0]["code"], json!("TOKEN_REFUSED"));
     assert_eq!(hotel.status().await, "CONNECTED");

@@ -13,12 +13,7 @@ const UNLINK: &str =
     space { linkedSpaces { name } } userErrors { code message } } }";
 
 async fn common_area(hotel: &Hotel<'_>, name: &str) -> String {
-    let create =
-        "mutation($property: ID!, $name: String!) { spaceCreate(input: {property: $property,
-        name: $name, kind: COMMON_AREA}) { userErrors { code } } }";
-    hotel
-        .ask(create, json!({ "property": hotel.id, "name": name }))
-        .await;
+    hotel.add_space(name, "COMMON_AREA").await;
     hotel.install(name, &format!("Lock {name}")).await
 }
 
@@ -39,15 +34,7 @@ async fn doors(hotel: &Hotel<'_>, number: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_chosen_means_nobody_and_a_link_opens_for_its_room_alone() {
     let portal = Portal::start().await;
-    let hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await
-        .with_door("102")
-        .await;
+    let hotel = portal.house("Aurora", &["101", "102"]).await;
     let gate = common_area(&hotel, "Gate").await;
     hotel.book("31", Some("101"));
     hotel.book("32", Some("102"));
@@ -105,13 +92,7 @@ async fn nothing_chosen_means_nobody_and_a_link_opens_for_its_room_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_in_the_house_loses_a_common_door_only_by_a_person_with_a_reason() {
     let portal = Portal::start().await;
-    let hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     let gate = common_area(&hotel, "Gate").await;
     hotel
         .ask(LINK, ends(&hotel, "Room 101", "Gate").await)
@@ -151,23 +132,14 @@ async fn a_guest_in_the_house_loses_a_common_door_only_by_a_person_with_a_reason
 #[tokio::test(flavor = "multi_thread")]
 async fn a_common_door_that_cannot_take_the_pin_is_left_out_for_who_is_in_the_house() {
     let portal = Portal::start().await;
-    let hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     hotel.book("31", Some("101"));
     hotel.book("32", None);
     portal.next_look().await;
     portal.mews.check_in("31");
     portal.next_look().await;
     let pin = hotel.reveal("31").await;
-    let create =
-        "mutation($property: ID!) { spaceCreate(input: {property: $property, name: \"Gate\",
-        kind: COMMON_AREA}) { userErrors { code } } }";
-    hotel.ask(create, json!({ "property": hotel.id })).await;
+    hotel.add_space("Gate", "COMMON_AREA").await;
     // This lock takes four digits; the guest's PIN has six.
     let rules = [DeviceRule::Lengths(vec![4])];
     let gate = hotel.install_with("Gate", "Lock Gate", &rules).await;

@@ -162,7 +162,7 @@ async fn a_portfolio_token_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_pms_account_is_linked_to_a_single_property() {
     let portal = Portal::start().await;
-    let first = portal.hotel("Aurora").await.with_mews().await;
+    let first = portal.house("Aurora", &[]).await;
     let second = portal.hotel("Borealis").await;
     let expected = on_token(
         "ACCOUNT_ALREADY_LINKED",
@@ -194,7 +194,7 @@ async fn each_pms_account_is_linked_to_a_single_property() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_pms_is_refused_until_the_first_is_disconnected() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     let answer = hotel
         .connect("demo", json!([{"key": "demoAccount", "value": "true"}]))
         .await;
@@ -315,7 +315,7 @@ async fn a_saved_token_that_turns_out_wrong_is_erased_and_says_why() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_owners_and_general_managers_may_touch_apps() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     let apps = "{ apps { nodes { slug } } }";
     let connect = "mutation($id: ID!) { integrationConnect(input: {property: $id, app: \"mews\",
         values: [{key: \"accessToken\", value: \"X\"}]}) { userErrors { code } } }";

@@ -16,9 +16,8 @@ struct Stays<'a> {
 impl<'a> Stays<'a> {
     /// Two stays in room 101: until eleven, and from two in the afternoon of the same day on.
     async fn book(portal: &'a Portal, same_guest: bool) -> Stays<'a> {
-        let hotel = portal.hotel("Aurora").await.with_mews().await;
-        hotel.map("101", "Room 101").await;
-        let lock = hotel.install("Room 101", "Lock 101").await;
+        let hotel = portal.house("Aurora", &[]).await;
+        let lock = hotel.door("101").await;
         let from = portal.env.now() + HOUR(2);
         let first = Booking::new(from, from + HOUR(45))
             .number("31")
@@ -199,7 +198,7 @@ async fn whatever_becomes_of_them_each_door_opens_when_it_should_and_never_else(
     println!("consecutive stays: seed {seed}");
     let mut rng = StdRng::seed_from_u64(seed);
     let portal = Portal::start_unlimited().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     let mut locks = Vec::new();
     for room in ["101", "102"] {
         hotel.map(room, &format!("Room {room}")).await;

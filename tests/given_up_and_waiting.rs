@@ -146,7 +146,7 @@ async fn hotel<'a>(portal: &'a Portal, name: &str) -> Hotel<'a> {
 async fn work_that_was_given_up_is_listed_where_it_belongs_and_runs_again_when_asked() {
     let portal = Portal::start().await;
     let hotel = hotel(&portal, "Aurora").await;
-    let other = portal.hotel("Borealis").await.with_mews().await;
+    let other = portal.house("Borealis", &[]).await;
     for number in ["31", "32", "33"] {
         hotel.book(number, Some("101"));
     }
@@ -379,9 +379,8 @@ async fn a_problem_put_aside_comes_back_when_it_happens_anew_and_not_before() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_says_for_what_since_when_and_until_when() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
-    hotel.map("101", "Room 101").await;
-    let lock = hotel.install("Room 101", "Lock 101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     portal.locks.set_online(&lock, false);
     hotel.book("31", Some("101"));
     portal.next_look().await;
@@ -441,9 +440,8 @@ fn time(value: &Value) -> DateTime<Utc> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_keychain_that_is_not_on_the_lock_before_arrival_is_a_problem_and_becomes_critical() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
-    hotel.map("101", "Room 101").await;
-    let lock = hotel.install("Room 101", "Lock 101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     portal.locks.set_online(&lock, false);
     hotel.book("31", Some("101"));
     portal.next_look().await;
@@ -490,9 +488,8 @@ async fn a_keychain_that_is_not_on_the_lock_before_arrival_is_a_problem_and_beco
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_that_does_not_go_is_critical_after_a_quarter_of_an_hour() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
-    hotel.map("101", "Room 101").await;
-    let lock = hotel.install("Room 101", "Lock 101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     hotel.book("31", Some("101"));
     portal.next_look().await;
     portal.locks.set_online(&lock, false);
@@ -598,7 +595,7 @@ async fn a_copy_that_is_missing_in_the_pms_when_the_stay_begins_is_a_problem() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_without_a_verdict_and_a_long_catching_up_are_problems_until_they_end() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     let validate = Some("configuration/get");
     portal
         .mews
@@ -681,7 +678,7 @@ impl Hotel<'_> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_a_lock_cannot_forget_is_gone_when_its_own_end_has_come() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     hotel.map("101", "Room 101").await;
     hotel.install("Room 101", "Lock 101").await;
     hotel.book("31", Some("101"));
@@ -744,7 +741,7 @@ async fn a_copy_that_ran_out_while_the_link_was_broken_counts_as_gone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_several_processes_one_sweeps() {
     let portal = Portal::start().await;
-    let _hotel = portal.hotel("Aurora").await.with_mews().await;
+    let _hotel = portal.house("Aurora", &[]).await;
     let every = Duration::seconds(5);
     let alone = !portal.env.db.is_postgres();
     for _ in 0..3 {
@@ -876,7 +873,7 @@ async fn what_piled_up_before_a_start_is_spread_over_a_minute() {
 async fn a_silent_pms_is_left_alone_for_longer_each_time_and_the_first_answer_mends_it() {
     let portal = Portal::start().await;
     let hotel = hotel(&portal, "Aurora").await;
-    let other = portal.hotel("Borealis").await.with_mews().await;
+    let other = portal.house("Borealis", &[]).await;
     let all = || portal.mews.calls().values().sum::<u32>();
     portal.mews.revoke_token(&other.token);
     portal

@@ -22,7 +22,7 @@ fn asked(portal: &Portal, kind: &str) -> u32 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_too_heavy_for_mews_is_asked_for_in_smaller_ones() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     for n in 0..60 {
         hotel.book(&n.to_string(), None);
     }
@@ -42,8 +42,7 @@ async fn a_page_too_heavy_for_mews_is_asked_for_in_smaller_ones() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stay_over_the_change_of_the_clocks_keeps_its_instants() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
-    let hotel = hotel.with_door("101").await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     // From 15:00 of winter to 11:00 of summer, in Prague.
     let (from, until) = (at("2027-03-27T14:00:00Z"), at("2027-03-28T09:00:00Z"));
     let stay = Booking::new(from, until).number("31").room("101");
@@ -59,7 +58,7 @@ async fn a_stay_over_the_change_of_the_clocks_keeps_its_instants() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rooms_are_read_again_once_a_day_without_being_told() {
     let portal = Portal::start().await;
-    let mut hotel = portal.hotel("Aurora").await.with_mews().await;
+    let mut hotel = portal.house("Aurora", &[]).await;
     portal.mews.rename_room(&hotel.enterprise, "103", "Attic");
     let reads = portal.mews.calls_of("resources/getAll");
     portal.later(Duration::hours(12)).await;
@@ -73,7 +72,7 @@ async fn rooms_are_read_again_once_a_day_without_being_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_three_months_without_a_look_all_stays_are_read_anew() {
     let portal = Portal::start().await;
-    let mut hotel = portal.hotel("Aurora").await.with_mews().await;
+    let mut hotel = portal.house("Aurora", &[]).await;
     let windows = asked(&portal, WINDOW);
     // Mews cannot be asked for the changes of so long a time.
     portal.clock.advance(Duration::days(1));
@@ -91,7 +90,7 @@ async fn after_three_months_without_a_look_all_stays_are_read_anew() {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_stays_are_compared_once_a_day() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     let mut hotel = hotel.with_door("101").await;
     let now = portal.env.now();
     let stay = Booking::new(now + Duration::days(3), now + Duration::days(5)).number("31");

@@ -11,13 +11,7 @@ use std::collections::HashSet;
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_lost_after_mews_stored_the_pin_leaves_one_entry() {
     let portal = Portal::start().await;
-    let hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     portal
         .mews
         .inject(Fault::CommitThenDrop, Some("resourceAccessTokens/add"), 1);
@@ -39,13 +33,7 @@ async fn an_answer_lost_after_mews_stored_the_pin_leaves_one_entry() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pins_of_others_in_mews_are_never_touched() {
     let portal = Portal::start().await;
-    let hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     hotel.book("31", Some("101"));
     portal.mews.add_pin("31", None, "9999#");
     portal.mews.add_pin("31", Some("spa"), "8888");
@@ -60,9 +48,8 @@ async fn pins_of_others_in_mews_are_never_touched() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_that_is_offline_gets_the_pin_when_it_is_back_and_mews_waits_for_it() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
-    hotel.map("101", "Room 101").await;
-    let lock = hotel.install("Room 101", "Lock 101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     portal.locks.set_online(&lock, false);
     hotel.book("31", Some("101"));
     portal.next_look().await;
@@ -92,9 +79,8 @@ async fn a_lock_that_is_offline_gets_the_pin_when_it_is_back_and_mews_waits_for_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_lock_waits_and_lost_answers_of_a_lock_leave_one_code() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
-    hotel.map("101", "Room 101").await;
-    let lock = hotel.install("Room 101", "Lock 101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     portal
         .locks
         .inject(LockFault::CommitThenDrop, Some(Operation::Put), 1);
@@ -162,9 +148,8 @@ async fn without_the_right_to_store_pins_the_guest_still_gets_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_two_guests_of_a_house_have_the_same_pin_and_leaving_one_does_not_touch_the_other() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
-    hotel.map("101", "Room 101").await;
-    let lock = hotel.install("Room 101", "Lock 101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     for number in 0..12 {
         hotel.book(&format!("N{number}"), Some("101"));
     }
@@ -181,13 +166,7 @@ async fn no_two_guests_of_a_house_have_the_same_pin_and_leaving_one_does_not_tou
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pin_is_shown_to_who_may_see_it_with_a_reason_and_on_record() {
     let portal = Portal::start().await;
-    let hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     hotel.book("31", Some("101"));
     portal.next_look().await;
     let id = hotel.reservation("31").await["keychain"]["id"].clone();

@@ -50,13 +50,7 @@ fn lines(plan: &Value) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn mapping_a_room_is_planned_and_applied_to_the_letter() {
     let portal = Portal::start().await;
-    let hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("102")
-        .await;
+    let hotel = portal.house("Aurora", &["102"]).await;
     hotel.book("31", Some("101"));
     hotel.book("32", Some("102"));
     portal.next_look().await;
@@ -99,13 +93,7 @@ async fn mapping_a_room_is_planned_and_applied_to_the_letter() {
 #[tokio::test(flavor = "multi_thread")]
 async fn guests_in_the_house_are_flagged_and_asked_for() {
     let portal = Portal::start().await;
-    let hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     hotel.book("31", Some("101"));
     hotel.book("32", Some("101"));
     portal.next_look().await;
@@ -140,13 +128,7 @@ async fn guests_in_the_house_are_flagged_and_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_is_refused_when_the_world_moved_or_it_is_old() {
     let portal = Portal::start().await;
-    let hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     hotel.book("31", Some("101"));
     portal.next_look().await;
     let change = json!({ "policyUpdate": { "property": hotel.id, "bufferAfter": 60 } });
@@ -177,15 +159,7 @@ async fn a_plan_is_refused_when_the_world_moved_or_it_is_old() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_pms_would_do_can_be_looked_at_and_not_applied() {
     let portal = Portal::start().await;
-    let hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await
-        .with_door("102")
-        .await;
+    let hotel = portal.house("Aurora", &["101", "102"]).await;
     hotel.book("31", Some("101"));
     portal.next_look().await;
     let stay = hotel.reservation("31").await["id"].clone();
@@ -212,13 +186,7 @@ async fn what_the_pms_would_do_can_be_looked_at_and_not_applied() {
 #[tokio::test(flavor = "multi_thread")]
 async fn plans_are_for_managers_of_the_house() {
     let portal = Portal::start().await;
-    let hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     let other = portal.hotel("Borealis").await;
     let change = json!({ "change": { "roomUnmap": hotel.room("101").await } });
     let team = portal.person(&hotel, Role::Team).await;

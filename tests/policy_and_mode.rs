@@ -18,9 +18,8 @@ async fn update(hotel: &Hotel<'_>, fields: &str) -> Value {
 }
 
 async fn house(portal: &Portal) -> (Hotel<'_>, String) {
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
-    hotel.map("101", "Room 101").await;
-    let lock = hotel.install("Room 101", "Lock 101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     (hotel, lock)
 }
 

@@ -17,7 +17,7 @@ async fn withheld(hotel: &Hotel<'_>, number: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn room_not_mapped_then_mapped_then_no_device_then_device() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     hotel.book("31", Some("101"));
     portal.next_look().await;
     assert_eq!(withheld(&hotel, "31").await, "ROOM_NOT_MAPPED");
@@ -71,13 +71,7 @@ async fn room_not_mapped_then_mapped_then_no_device_then_device() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unassigning_and_reassigning_the_room_brings_the_keychain_back_with_its_pin() {
     let portal = Portal::start().await;
-    let hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     hotel.book("31", Some("101"));
     portal.next_look().await;
     let before = hotel.reservation("31").await["keychain"]["id"].clone();
@@ -96,13 +90,7 @@ async fn unassigning_and_reassigning_the_room_brings_the_keychain_back_with_its_
 #[tokio::test(flavor = "multi_thread")]
 async fn refreshing_a_reservation_reads_it_at_once() {
     let portal = Portal::start().await;
-    let hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     hotel.book("31", None);
     portal.next_look().await;
     assert_eq!(withheld(&hotel, "31").await, "ROOM_UNASSIGNED");
@@ -123,9 +111,8 @@ async fn refreshing_a_reservation_reads_it_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn cancellation_and_check_out_take_the_pin_from_the_lock_and_from_mews() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
-    hotel.map("101", "Room 101").await;
-    let lock = hotel.install("Room 101", "Lock 101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     let ends: [(&str, End, &str); 3] = [
         ("1", |p, n| p.mews.cancel(n, "RequestedByGuest"), "CANCELED"),
         ("2", |p, n| p.mews.no_show(n), "NO_SHOW"),
@@ -156,13 +143,7 @@ async fn cancellation_and_check_out_take_the_pin_from_the_lock_and_from_mews() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_canceled_reservation_that_is_reinstated_gets_its_keychain_and_pin_back() {
     let portal = Portal::start().await;
-    let hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     hotel.book("31", Some("101"));
     portal.next_look().await;
     let pin = hotel.reveal("31").await;
@@ -179,13 +160,7 @@ async fn a_canceled_reservation_that_is_reinstated_gets_its_keychain_and_pin_bac
 #[tokio::test(flavor = "multi_thread")]
 async fn dates_that_change_move_the_window_and_keep_the_pin() {
     let portal = Portal::start().await;
-    let hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     hotel.book("31", Some("101"));
     portal.next_look().await;
     let pin = hotel.reveal("31").await;
@@ -207,7 +182,7 @@ async fn dates_that_change_move_the_window_and_keep_the_pin() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_move_before_arrival_repoints_the_keychain_and_one_in_mid_stay_leaves_time_for_luggage() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     hotel.map("101", "Room 101").await;
     hotel.map("102", "Room 102").await;
     let first = hotel.install("Room 101", "Lock 101").await;
@@ -246,13 +221,7 @@ async fn a_move_before_arrival_repoints_the_keychain_and_one_in_mid_stay_leaves_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_in_the_house_keeps_the_key_when_the_room_is_unassigned_or_unmapped() {
     let portal = Portal::start().await;
-    let hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     hotel.book("31", Some("101"));
     portal.next_look().await;
     portal.mews.check_in("31");
@@ -328,13 +297,7 @@ async fn a_bed_opens_its_own_door_and_that_of_the_dorm() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_confirmed_gets_no_key_and_what_is_over_ends_by_the_clock() {
     let portal = Portal::start().await;
-    let hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     let now = portal.env.now();
     let stay = Booking::new(now + Duration::hours(5), now + Duration::hours(50)).room("101");
     portal.mews.book(
@@ -365,13 +328,7 @@ async fn what_is_not_confirmed_gets_no_key_and_what_is_over_ends_by_the_clock() 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreadable_reservation_is_set_aside_with_its_reason_and_the_rest_goes_on() {
     let portal = Portal::start().await;
-    let hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     hotel.book("31", Some("101"));
     let broken = json!({"Id": "0f515589-99b4-423d-b83a-b237009f0509", "State": "Confirmed",
         "ScheduledStartUtc": "soon", "UpdatedUtc": "2026-12-01T09:30:00Z"});

@@ -49,13 +49,7 @@ async fn a_space_needs_a_name_of_its_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_room_has_one_space_and_a_device_one_place() {
     let portal = Portal::start().await;
-    let hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     hotel.map("102", "Room 102").await;
     let map = "mutation($room: ID!, $space: ID!) { roomMap(input: {room: $room, space: $space}) {
         userErrors { code message } } }";
@@ -90,9 +84,8 @@ async fn a_room_has_one_space_and_a_device_one_place() {
 #[tokio::test(flavor = "multi_thread")]
 async fn taking_the_last_lock_from_a_guest_in_the_house_asks_for_a_reason() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
-    hotel.map("101", "Room 101").await;
-    let lock = hotel.install("Room 101", "Lock 101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     hotel.book("31", Some("101"));
     portal.next_look().await;
     portal.mews.check_in("31");
@@ -130,7 +123,7 @@ async fn taking_the_last_lock_from_a_guest_in_the_house_asks_for_a_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn checking_the_token_on_request_tells_what_came_of_it() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     let id = hotel.integration().await["id"].clone();
     let validate = "mutation($id: ID!) { integrationValidate(input: {integration: $id}) {
         integration { status validationAttempts(first: 1) { nodes { trigger outcome httpStatus } } }
@@ -162,11 +155,7 @@ async fn a_mapping_is_suggested_with_a_reason_and_made_by_a_person() {
     let portal = Portal::start().await;
     let hotel = portal.hotel("Hotel Names").await.with_mews().await;
     for space in ["Door 102", "Room 101"] {
-        let create =
-            "mutation($property: ID!, $name: String!) { spaceCreate(input: {property: $property,
-            name: $name, kind: ROOM}) { userErrors { code } } }";
-        let variables = json!({ "property": hotel.id, "name": space });
-        hotel.ask(create, variables).await;
+        hotel.add_space(space, "ROOM").await;
     }
     let query = "query($id: ID!) { property(id: $id) { rooms(mapped: true) { nodes { name } }
         mappingSuggestions { room { id name } space { id name } score reason } } }";

@@ -271,8 +271,7 @@ async fn furnish(hotel: &Hotel<'_>, rooms: std::ops::Range<usize>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn five_hundred_arrivals_take_as_many_statements_as_five() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
-    let hotel = hotel.with_door("101").await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     hotel.book("31", Some("101"));
     portal.next_look().await;
     furnish(&hotel, 0..5).await;
@@ -328,8 +327,7 @@ const DOORS: &str =
 #[tokio::test(flavor = "multi_thread")]
 async fn what_hangs_on_a_page_is_looked_up_together() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
-    let hotel = hotel.with_door("101").await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     hotel.book("31", Some("101"));
     portal.next_look().await;
     let stay = format!("number room {{ name space {{ name }} }} {DOORS}");
@@ -359,8 +357,7 @@ async fn what_hangs_on_a_page_is_looked_up_together() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_explanation_takes_as_many_statements_in_a_full_house() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
-    let hotel = hotel.with_door("101").await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     hotel.book("31", Some("101"));
     portal.next_look().await;
     let why = "query($id: ID!) { property(id: $id) { explainAccess(number: \"31\") { transfer headline { code }

@@ -7,7 +7,7 @@ mod locks;
 mod pms_copies;
 mod situations;
 
-use crate::harness::{Hotel, Portal, text};
+use crate::harness::{Hotel, text};
 use chrono::{DateTime, Duration, Utc};
 use portal_mews::fake::Booking;
 use serde_json::{Value, json};
@@ -61,23 +61,6 @@ impl Hotel<'_> {
         dates
     }
 
-    /// A room with a lock of its own. Answers the lock's name at its vendor.
-    async fn lock(&self, room: &str) -> String {
-        self.map(room, &format!("Room {room}")).await;
-        let space = format!("Room {room}");
-        self.install(&space, &format!("Lock {room}")).await
-    }
-
-    /// Runs a mutation about one thing, which refuses nothing.
-    async fn tell(&self, mutation: &str, input: Value) {
-        let head = mutation.to_uppercase().remove(0).to_string() + &mutation[1..];
-        let query = format!(
-            "mutation($input: {head}Input!) {{ x: {mutation}(input: $input) {{ userErrors {{ code message }} }} }}"
-        );
-        let answer = self.ask(&query, json!({ "input": input })).await;
-        assert_eq!(answer["x"]["userErrors"], json!([]), "{mutation}");
-    }
-
     /// Mews refuses the token, and Portal finds out.
     async fn break_link(&self) {
         self.portal.mews.revoke_tokens(&self.enterprise);
@@ -89,10 +72,6 @@ impl Hotel<'_> {
 
 fn is(one: &str, other: &str) -> (String, String) {
     (one.to_owned(), other.to_owned())
-}
-
-async fn connected<'a>(portal: &'a Portal, name: &str) -> Hotel<'a> {
-    portal.hotel(name).await.with_mews().await
 }
 
 fn instant(value: &Value) -> DateTime<Utc> {

@@ -14,9 +14,8 @@ const ROTATE: &str = "mutation($id: ID!, $reason: String!, $dry: Boolean!) { pin
     pmsCopy proof { length } } userErrors { code } } }";
 
 async fn house(portal: &Portal) -> (Hotel<'_>, String) {
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
-    hotel.map("101", "Room 101").await;
-    let lock = hotel.install("Room 101", "Lock 101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     hotel.book("31", Some("101"));
     portal.next_look().await;
     (hotel, lock)

@@ -105,8 +105,7 @@ const CONNECTION: &str = "0f515589-99b4-423d-b83a-b237009f0509";
 #[tokio::test(flavor = "multi_thread")]
 async fn webhook_a_booking_is_known_at_once_and_so_is_what_becomes_of_it() {
     let portal = portal_with_hooks().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
-    let hotel = hotel.with_door("101").await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     arrive(&portal).await;
     let looks = portal.mews.calls_of("configuration/get");
     hotel.book("31", Some("101"));
@@ -187,7 +186,7 @@ struct House<'a> {
 
 /// One at the beginning of the steps.
 async fn house(portal: &Portal) -> House<'_> {
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     hotel.map("101", "Room 101").await;
     hotel.map("102", "Room 102").await;
     let locks = [
@@ -355,7 +354,7 @@ fn text(value: &Value) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn webhook_more_than_two_hundred_become_one_read_of_what_changed() {
     let portal = portal_with_hooks().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     hotel.book("31", None);
     let others = (0..999).map(|_| uuid::Uuid::new_v4().to_string());
     let ids: Vec<String> = others.collect();
@@ -381,7 +380,7 @@ async fn webhook_more_than_two_hundred_become_one_read_of_what_changed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn webhook_a_look_that_fails_is_made_good_by_what_changed_or_by_the_next() {
     let portal = portal_with_hooks().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     for (number, fault) in [
         ("1", Fault::Status { status: 400 }),
         ("2", Fault::Status { status: 413 }),
@@ -407,7 +406,7 @@ async fn webhook_a_look_that_fails_is_made_good_by_what_changed_or_by_the_next()
 #[tokio::test(flavor = "multi_thread")]
 async fn webhook_told_again_during_a_look_it_is_looked_at_again() {
     let portal = portal_with_hooks().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     let (property, id, now) = (hotel.property, link(&hotel).await.id, portal.env.now());
     let mut tx = portal.env.db.begin().await.unwrap();
     let note = hint::note(&mut tx, property, id, &["a", "b", "a"], now);
@@ -425,7 +424,7 @@ async fn webhook_told_again_during_a_look_it_is_looked_at_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn webhook_what_makes_no_sense_is_accepted_and_changes_nothing() {
     let portal = portal_with_hooks().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     let url = address(&portal, SECRET);
     let stranger = uuid::Uuid::new_v4().to_string();
     let deep = format!("{}{}", "[".repeat(500_000), "]".repeat(500_000));
@@ -525,7 +524,7 @@ async fn webhook_secrets_change_without_a_gap_and_a_wrong_one_finds_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn webhook_a_disabled_integration_is_looked_at_at_once_and_broken_by_the_usual_rule() {
     let portal = portal_with_hooks().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     // Any general webhook tells how Mews numbers our connection.
     hotel.book("31", None);
     arrive(&portal).await;
@@ -582,7 +581,7 @@ async fn webhook_a_disabled_integration_is_looked_at_at_once_and_broken_by_the_u
 async fn webhook_a_token_in_one_is_neither_used_nor_kept_nor_logged() {
     let log = log();
     let portal = portal_with_hooks().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     hotel.book("31", None);
     arrive(&portal).await;
     portal.later(Duration::minutes(2)).await;
@@ -638,7 +637,7 @@ async fn webhook_a_token_in_one_is_neither_used_nor_kept_nor_logged() {
 #[ignore = "measures; run it with --release and --nocapture"]
 async fn webhook_how_long_an_answer_takes() {
     let portal = portal_with_hooks().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     let workers = Workers::start(portal.env.clone(), &registry());
     let (http, url) = (client(), address(&portal, SECRET));
     let mut took = Vec::new();

@@ -61,8 +61,7 @@ impl Hotel<'_> {
 /// A hotel with a guest whose PIN is on the lock of room 101 and in Mews, and that lock.
 async fn guest<'a>(portal: &'a Portal, name: &str) -> (Hotel<'a>, String) {
     let hotel = portal.hotel(name).await.with_mews().await;
-    hotel.map("101", "Room 101").await;
-    let lock = hotel.install("Room 101", "Lock 101").await;
+    let lock = hotel.door("101").await;
     hotel.book("1", Some("101"));
     portal.next_look().await;
     (hotel, lock)

@@ -100,14 +100,8 @@ async fn a_cookie_alone_or_from_another_site_runs_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_yours_looks_like_what_is_not_there() {
     let portal = Portal::start().await;
-    let mine = portal.hotel("Aurora").await.with_mews().await;
-    let theirs = portal
-        .hotel("Borealis")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await;
+    let mine = portal.house("Aurora", &[]).await;
+    let theirs = portal.house("Borealis", &["101"]).await;
     theirs.book("31", Some("101"));
     portal.next_look().await;
     let keychain = theirs.reservation("31").await["keychain"]["id"].clone();
@@ -176,7 +170,7 @@ async fn what_is_not_yours_looks_like_what_is_not_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_does_what_it_was_given_for_and_nothing_of_apps() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     hotel.book("31", Some("101"));
     portal.next_look().await;
     let permissions = [Permission::RoomsRead, Permission::StaysRead];
@@ -231,7 +225,7 @@ async fn a_key_does_what_it_was_given_for_and_nothing_of_apps() {
 #[tokio::test(flavor = "multi_thread")]
 async fn names_of_guests_are_for_the_desk() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     hotel.book("31", Some("101"));
     portal.next_look().await;
     let query = "query($id: ID!) { property(id: $id) { reservations(transfer: [WITHHELD]) { nodes { guestName } } } }";
@@ -256,7 +250,7 @@ async fn names_of_guests_are_for_the_desk() {
 #[tokio::test(flavor = "multi_thread")]
 async fn property_events_replay_and_then_follow() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     let mut socket = hotel.owner.socket().await;
     let query = "subscription($id: ID!) { propertyEvents(property: $id, after: 0,
         kinds: [INTEGRATION_CONNECTED, RESERVATION_WITHHELD]) { seq kind actor { kind name }
@@ -370,13 +364,7 @@ pub(crate) fn log() -> Arc<Mutex<Vec<u8>>> {
 async fn tokens_and_pins_are_in_no_log_no_answer_no_job_and_no_database() {
     let log = log();
     let portal = Portal::start().await;
-    let mut hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await;
+    let mut hotel = portal.house("Aurora", &["101"]).await;
     hotel.book("31", Some("101"));
     // Jobs that wait are looked at as well.
     portal.clock.advance(chrono::Duration::seconds(75));

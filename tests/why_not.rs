@@ -94,29 +94,6 @@ impl Why {
     }
 }
 
-/// Runs a mutation that must work.
-async fn run(hotel: &Hotel<'_>, mutation: &str, input: &str, variables: Value) {
-    let declared = variables.as_object().expect("an object");
-    let kind = |name: &str| match name {
-        "reason" | "number" => "String!",
-        "values" => "[AppFieldValue!]!",
-        "pinLength" => "Int!",
-        _ => "ID!",
-    };
-    let declared: Vec<_> = declared
-        .keys()
-        .map(|key| format!("${key}: {}", kind(key)))
-        .collect();
-    let declared = declared.join(", ");
-    let query = format!(
-        "mutation({declared}) {{ {mutation}(input: {{{input}}}) {{ userErrors {{ code message }} }} }}"
-    );
-    // Some ask for a recent sign-in.
-    let owner = hotel.sign_in().await;
-    let answer = owner.run(&query, variables).await;
-    assert_eq!(answer[mutation]["userErrors"], json!([]), "{mutation}");
-}
-
 /// The keychain is there, and nothing is in the way any more.
 async fn assert_granted(hotel: &Hotel<'_>, number: &str) {
     let why = why(hotel, number).await;
@@ -128,7 +105,7 @@ async fn assert_granted(hotel: &Hotel<'_>, number: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_device_was_installed_when_the_reservation_was_made() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     hotel.map("101", "Room 101").await;
     hotel.book("31", Some("101"));
     portal.next_look().await;
@@ -158,13 +135,7 @@ async fn no_device_was_installed_when_the_reservation_was_made() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_room_is_not_mapped() {
     let portal = Portal::start().await;
-    let hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("102")
-        .await;
+    let hotel = portal.house("Aurora", &["102"]).await;
     hotel.book("31", Some("101"));
     portal.next_look().await;
     let why = why(&hotel, "31").await;
@@ -180,7 +151,7 @@ async fn the_room_is_not_mapped() {
     let (fix, room) = why.fix();
     assert_eq!(room, hotel.room("101").await);
     let variables = json!({ "room": room, "space": hotel.space("Room 102").await });
-    run(&hotel, &fix, "room: $room, space: $space", variables).await;
+    hotel.tell(&fix, variables).await;
     portal.settle().await;
     assert_granted(&hotel, "31").await;
 }
@@ -188,7 +159,7 @@ async fn the_room_is_not_mapped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_integration_is_broken() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     hotel.map("101", "Room 101").await;
     hotel.book("31", Some("101"));
     portal.next_look().await;
@@ -223,13 +194,7 @@ async fn the_integration_is_broken() {
     let token = portal.mews.add_access_token(&hotel.enterprise);
     let values = json!([{ "key": "accessToken", "value": crate::harness::shown(&token) }]);
     let variables = json!({ "integration": integration, "values": values });
-    run(
-        &hotel,
-        &fix,
-        "integration: $integration, values: $values",
-        variables,
-    )
-    .await;
+    hotel.tell(&fix, variables).await;
     hotel.install("Room 101", "Lock 101").await;
     portal.settle().await;
     assert_granted(&hotel, "31").await;
@@ -238,13 +203,7 @@ async fn the_integration_is_broken() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_reservation_was_not_received() {
     let portal = Portal::start().await;
-    let hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     // In the PMS, and not read yet.
     hotel.book("31", Some("101"));
     let before = why(&hotel, "31").await;
@@ -259,13 +218,7 @@ async fn the_reservation_was_not_received() {
     assert!(text(&gate["evidence"]).starts_with("Mews has it: Confirmed 2026-12-0"));
     assert_eq!(gate["fix"], json!("reservationFetch"));
     let variables = json!({ "property": hotel.id, "number": "31" });
-    run(
-        &hotel,
-        "reservationFetch",
-        "property: $property, number: $number",
-        variables,
-    )
-    .await;
+    hotel.tell("reservationFetch", variables).await;
     portal.settle().await;
     assert_granted(&hotel, "31").await;
 
@@ -301,13 +254,7 @@ async fn the_reservation_was_not_received() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unassigning_and_assigning_the_room_again_is_told_by_its_gate() {
     let portal = Portal::start().await;
-    let hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     hotel.book("31", Some("101"));
     portal.next_look().await;
     portal.mews.assign("31", None);
@@ -341,13 +288,7 @@ async fn unassigning_and_assigning_the_room_again_is_told_by_its_gate() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_staff_and_the_clock_hold_back_is_told_as_well() {
     let portal = Portal::start().await;
-    let hotel = portal
-        .hotel("Aurora")
-        .await
-        .with_mews()
-        .await
-        .with_door("101")
-        .await;
+    let hotel = portal.house("Aurora", &["101"]).await;
     hotel.book("31", Some("101"));
     let now = portal.env.now();
     let far = Booking::new(now + Duration::days(400), now + Duration::days(402))
@@ -367,13 +308,7 @@ async fn what_staff_and_the_clock_hold_back_is_told_as_well() {
     // Taken away by a person: given back by a person.
     let keychain = hotel.reservation("31").await["keychain"]["id"].clone();
     let variables = json!({ "keychain": keychain, "reason": "lost phone" });
-    run(
-        &hotel,
-        "keychainRevoke",
-        "keychain: $keychain, reason: $reason",
-        variables,
-    )
-    .await;
+    hotel.tell("keychainRevoke", variables).await;
     portal.settle().await;
     let revoked = why(&hotel, "31").await;
     assert_eq!(
@@ -384,24 +319,14 @@ async fn what_staff_and_the_clock_hold_back_is_told_as_well() {
         ]
     );
     let (fix, subject) = revoked.fix();
-    run(
-        &hotel,
-        &fix,
-        "keychain: $keychain",
-        json!({ "keychain": subject }),
-    )
-    .await;
+    hotel.tell(&fix, json!({ "keychain": subject })).await;
     portal.settle().await;
     assert_granted(&hotel, "31").await;
 
     // In preparation: whoever is new waits, and whoever has a key keeps it.
-    run(
-        &hotel,
-        "propertyEnterSetup",
-        "property: $property",
-        json!({ "property": hotel.id }),
-    )
-    .await;
+    hotel
+        .tell("propertyEnterSetup", json!({ "property": hotel.id }))
+        .await;
     hotel.book("33", Some("101"));
     portal.next_look().await;
     let setup = why(&hotel, "33").await;
@@ -415,13 +340,7 @@ async fn what_staff_and_the_clock_hold_back_is_told_as_well() {
     );
     assert_eq!(kept.gate("LIVE")["verdict"], json!("HOLD"));
     let (fix, subject) = setup.fix();
-    run(
-        &hotel,
-        &fix,
-        "property: $property",
-        json!({ "property": subject }),
-    )
-    .await;
+    hotel.tell(&fix, json!({ "property": subject })).await;
     portal.settle().await;
     assert_granted(&hotel, "33").await;
 
@@ -436,7 +355,7 @@ async fn what_staff_and_the_clock_hold_back_is_told_as_well() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_past_is_explained_by_the_decision_that_held_then() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     hotel.book("31", Some("101"));
     portal.next_look().await;
     let unmapped = portal.env.now();
@@ -468,9 +387,8 @@ async fn the_past_is_explained_by_the_decision_that_held_then() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_locks_and_the_pms_still_lack_is_told_behind_the_decision() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
-    hotel.map("101", "Room 101").await;
-    let lock = hotel.install("Room 101", "Lock 101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     portal.locks.set_online(&lock, false);
     hotel.book("31", Some("101"));
     portal.next_look().await;
@@ -498,7 +416,7 @@ async fn what_locks_and_the_pms_still_lack_is_told_behind_the_decision() {
 #[tokio::test(flavor = "multi_thread")]
 async fn others_houses_have_no_explanations_and_housekeeping_asks_in_vain() {
     let portal = Portal::start().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     let other = portal.hotel("Borealis").await;
     hotel.book("31", Some("101"));
     portal.next_look().await;

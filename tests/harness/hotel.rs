@@ -89,10 +89,15 @@ impl<'a> Hotel<'a> {
 
     /// With a space and a lock for this room, mapped and installed.
     pub(crate) async fn with_door(self, room: &str) -> Self {
-        self.map(room, &format!("Room {room}")).await;
-        self.install(&format!("Room {room}"), &format!("Lock {room}"))
-            .await;
+        self.door(room).await;
         self
+    }
+
+    /// A space and a lock for this room, mapped and installed. Returns the lock's name at its vendor.
+    pub(crate) async fn door(&self, room: &str) -> String {
+        let space = format!("Room {room}");
+        self.map(room, &space).await;
+        self.install(&space, &format!("Lock {room}")).await
     }
 
     /// Asks as the owner, who signs in again when the session has run out: few sign-ins a minute are
@@ -189,14 +194,29 @@ impl<'a> Hotel<'a> {
         find(&answer["property"]["spaces"]["nodes"], name)
     }
 
-    /// Makes a space and maps a room to it.
-    pub(crate) async fn map(&self, room: &str, space: &str) {
+    /// Runs a mutation about one thing, which refuses nothing.
+    pub(crate) async fn tell(&self, mutation: &str, input: Value) {
+        let head = mutation.to_uppercase().remove(0).to_string() + &mutation[1..];
+        let query = format!(
+            "mutation($input: {head}Input!) {{ x: {mutation}(input: $input) {{ userErrors {{ code message }} }} }}"
+        );
+        let answer = self.ask(&query, json!({ "input": input })).await;
+        assert_eq!(answer["x"]["userErrors"], json!([]), "{mutation}");
+    }
+
+    /// Makes a space of this kind.
+    pub(crate) async fn add_space(&self, name: &str, kind: &str) {
         let create =
-            "mutation($property: ID!, $name: String!) { spaceCreate(input: {property: $property,
-            name: $name, kind: ROOM}) { userErrors { code } } }";
-        let variables = json!({ "property": self.id, "name": space });
+            "mutation($property: ID!, $name: String!, $kind: SpaceKind!) { spaceCreate(input: {
+            property: $property, name: $name, kind: $kind}) { userErrors { code } } }";
+        let variables = json!({ "property": self.id, "name": name, "kind": kind });
         let answer = self.ask(create, variables).await;
         assert_eq!(answer["spaceCreate"]["userErrors"], json!([]));
+    }
+
+    /// Makes a space and maps a room to it.
+    pub(crate) async fn map(&self, room: &str, space: &str) {
+        self.add_space(space, "ROOM").await;
         let map = "mutation($room: ID!, $space: ID!) { roomMap(input: {room: $room, space: $space})
             { room { space { name } } userErrors { code } } }";
         let variables = json!({ "room": self.room(room).await, "space": self.space(space).await });

@@ -133,6 +133,15 @@ impl Portal {
         Hotel::new(self, name).await
     }
 
+    /// Such a property, connected to Mews, with a space and a lock for each of these rooms.
+    pub(crate) async fn house(&self, name: &str, doors: &[&str]) -> Hotel<'_> {
+        let hotel = self.hotel(name).await.with_mews().await;
+        for room in doors {
+            hotel.door(room).await;
+        }
+        hotel
+    }
+
     /// Runs whatever is due, once. Fails when a job was given up. Answers how many jobs ran.
     pub(crate) async fn round(&self) -> Result<usize, DbError> {
         sweep::sweep(&self.env, false).await?;

@@ -31,7 +31,7 @@ struct Lot<'a> {
 
 impl<'a> Lot<'a> {
     async fn new(portal: &'a Portal) -> Self {
-        let hotel = portal.hotel("Aurora").await.with_mews().await;
+        let hotel = portal.house("Aurora", &[]).await;
         let mut locks = Vec::new();
         for room in ["101", "102"] {
             let space = format!("Room {room}");

@@ -24,9 +24,8 @@ struct House<'a> {
 
 impl<'a> House<'a> {
     async fn new(portal: &'a Portal, length: Duration) -> Self {
-        let hotel = portal.hotel("Aurora").await.with_mews().await;
-        hotel.map("101", "Room 101").await;
-        let room = hotel.install("Room 101", "Lock 101").await;
+        let hotel = portal.house("Aurora", &[]).await;
+        let room = hotel.door("101").await;
         let mut house = House {
             hotel,
             room,

@@ -75,7 +75,7 @@ async fn booked(hotel: &Hotel<'_>) -> Value {
 async fn what_staff_took_away_no_change_in_the_pms_brings_back() {
     let (mut rng, steps, replay) = chance("INV-17", 60);
     let portal = Portal::start_unlimited().await;
-    let hotel = portal.hotel("Aurora").await.with_mews().await;
+    let hotel = portal.house("Aurora", &[]).await;
     let mut locks = Vec::new();
     for room in ["101", "102"] {
         let space = format!("Room {room}");

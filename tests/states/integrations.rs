@@ -1,6 +1,6 @@
 //! The link to the PMS.
 
-use super::{connected, is};
+use super::is;
 use crate::harness::{Portal, shown};
 use chrono::Duration;
 use portal_mews::fake::{Fault, IntegrationEvent};
@@ -56,8 +56,8 @@ async fn a_saved_token_of_an_account_that_was_taken_meanwhile_is_erased() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_old_token_mends_it_too_when_the_pms_takes_it_again() {
     let portal = Portal::start().await;
-    let hotel = connected(&portal, "Aurora").await;
-    let lock = hotel.lock("101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     hotel.book_in("31", "101", 5, 50);
     portal.next_look().await;
     let pin = hotel.reveal("31").await;
@@ -86,8 +86,8 @@ async fn the_old_token_mends_it_too_when_the_pms_takes_it_again() {
 async fn after_disconnecting_keychains_run_to_their_end_and_the_same_account_returns_to_its_rooms()
 {
     let portal = Portal::start().await;
-    let hotel = connected(&portal, "Aurora").await;
-    let lock = hotel.lock("101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     let [_, until] = hotel.book_in("31", "101", 5, 50);
     hotel.book_in("32", "102", 5, 50);
     portal.next_look().await;

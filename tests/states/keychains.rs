@@ -1,6 +1,6 @@
 //! A keychain in its life, and how far the locks have got with it.
 
-use super::{connected, instant, is};
+use super::{instant, is};
 use crate::harness::Portal;
 use chrono::Duration;
 use portal_mews::fake::StayState;
@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 #[tokio::test(flavor = "multi_thread")]
 async fn the_clock_alone_makes_it_current_and_past() {
     let portal = Portal::start().await;
-    let hotel = connected(&portal, "Aurora").await;
-    hotel.lock("101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    hotel.door("101").await;
     let [from, until] = hotel.book_in("31", "101", 5, 50);
     portal.next_look().await;
     let second = Duration::seconds(1);
@@ -40,10 +40,9 @@ async fn the_clock_alone_makes_it_current_and_past() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_locks_get_it_one_by_one_and_forget_it_one_by_one() {
     let portal = Portal::start().await;
-    let hotel = connected(&portal, "Aurora").await;
-    let room = hotel.lock("101").await;
-    let area = json!({ "property": hotel.id, "name": "Gate", "kind": "COMMON_AREA" });
-    hotel.tell("spaceCreate", area).await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let room = hotel.door("101").await;
+    hotel.add_space("Gate", "COMMON_AREA").await;
     let gate = hotel.install("Gate", "Lock Gate").await;
     let link = json!({ "mainSpace": hotel.space("Room 101").await,
         "linkedSpace": hotel.space("Gate").await });
@@ -80,8 +79,8 @@ type Act = fn(&Portal, &str);
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_ended_it_the_pms_can_bring_the_same_back() {
     let portal = Portal::start().await;
-    let hotel = connected(&portal, "Aurora").await;
-    let lock = hotel.lock("101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     let in_the_future: Act = |portal, number| {
         let now = portal.env.now();
         let (from, until) = (now + Duration::hours(3), now + Duration::hours(30));
@@ -166,8 +165,8 @@ async fn whatever_ended_it_the_pms_can_bring_the_same_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_booking_that_is_no_longer_certain_loses_it_until_it_is() {
     let portal = Portal::start().await;
-    let hotel = connected(&portal, "Aurora").await;
-    let lock = hotel.lock("101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     hotel.book_in("31", "101", 5, 50);
     portal.next_look().await;
     let keychain = hotel.only_keychain("31").await["id"].clone();

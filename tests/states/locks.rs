@@ -1,6 +1,6 @@
 //! A PIN on one lock.
 
-use super::{connected, instant, is};
+use super::{instant, is};
 use crate::harness::Portal;
 use chrono::Duration;
 use portal_domain::{DeviceRule, Lead};
@@ -10,7 +10,7 @@ use serde_json::json;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_that_wants_it_late_gets_it_then_and_is_not_asked_to_forget_what_it_never_had() {
     let portal = Portal::start().await;
-    let hotel = connected(&portal, "Aurora").await;
+    let hotel = portal.house("Aurora", &[]).await;
     hotel.map("101", "Room 101").await;
     let rules = [DeviceRule::Lead(Lead::JustInTime { minutes: 60 })];
     let lock = hotel.install_with("Room 101", "Lock 101", &rules).await;
@@ -43,8 +43,8 @@ async fn a_lock_that_wants_it_late_gets_it_then_and_is_not_asked_to_forget_what_
 #[tokio::test(flavor = "multi_thread")]
 async fn what_it_held_stays_live_until_the_new_times_are_there() {
     let portal = Portal::start().await;
-    let hotel = connected(&portal, "Aurora").await;
-    let lock = hotel.lock("101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     let [from, until] = hotel.book_in("31", "101", 5, 50);
     portal.next_look().await;
     let before = hotel.on_lock("31").await;
@@ -76,8 +76,8 @@ async fn what_it_held_stays_live_until_the_new_times_are_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_lock_refused_is_gone_with_the_stay_and_comes_back_with_it() {
     let portal = Portal::start().await;
-    let hotel = connected(&portal, "Aurora").await;
-    let lock = hotel.lock("101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     let fault = Fault::Status { status: 422 };
     portal.locks.inject(fault, Some(Operation::Put), 1);
     hotel.book_in("31", "101", 5, 50);
@@ -103,8 +103,8 @@ async fn what_a_lock_refused_is_gone_with_the_stay_and_comes_back_with_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_was_a_lie_is_found_by_reading_and_written_again() {
     let portal = Portal::start().await;
-    let hotel = connected(&portal, "Aurora").await;
-    let lock = hotel.lock("101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     portal.locks.inject(Fault::Lose, Some(Operation::Put), 1);
     hotel.book_in("31", "101", 5, 50);
     portal.next_look().await;

@@ -1,6 +1,6 @@
 //! The copy of a PIN in the PMS.
 
-use super::{connected, is};
+use super::is;
 use crate::harness::{Portal, shown};
 use chrono::Duration;
 use portal_mews::fake::Fault;
@@ -11,9 +11,9 @@ const ADD: &str = "resourceAccessTokens/add";
 #[tokio::test(flavor = "multi_thread")]
 async fn other_times_are_written_into_it_and_another_room_replaces_it() {
     let portal = Portal::start().await;
-    let hotel = connected(&portal, "Aurora").await;
-    hotel.lock("101").await;
-    hotel.lock("102").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    hotel.door("101").await;
+    hotel.door("102").await;
     let [from, until] = hotel.book_in("31", "101", 5, 50);
     portal.next_look().await;
     let first = portal.mews.pins("31").remove(0);
@@ -41,8 +41,8 @@ async fn other_times_are_written_into_it_and_another_room_replaces_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_goes_after_the_lock_has_forgotten_or_after_a_quarter_of_an_hour() {
     let portal = Portal::start().await;
-    let hotel = connected(&portal, "Aurora").await;
-    let lock = hotel.lock("101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     for (number, minutes) in [("31", 8), ("32", 16)] {
         hotel.book_in(number, "101", 5, 50);
         portal.next_look().await;
@@ -66,8 +66,8 @@ async fn it_goes_after_the_lock_has_forgotten_or_after_a_quarter_of_an_hour() {
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_link_is_broken_it_waits_and_is_written_once_that_is_mended() {
     let portal = Portal::start().await;
-    let hotel = connected(&portal, "Aurora").await;
-    let lock = hotel.lock("101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     let [from, _] = hotel.book_in("31", "101", 5, 50);
     portal.next_look().await;
     let old = hotel.reveal("31").await;
@@ -91,8 +91,8 @@ async fn while_the_link_is_broken_it_waits_and_is_written_once_that_is_mended() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_right_that_is_missing_is_tried_daily_and_the_token_is_not_blamed() {
     let portal = Portal::start().await;
-    let hotel = connected(&portal, "Aurora").await;
-    hotel.lock("101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    hotel.door("101").await;
     let refused = Fault::Status { status: 401 };
     portal.mews.inject(refused, Some(ADD), 1_000);
     hotel.book_in("31", "101", 72, 96);
@@ -113,8 +113,8 @@ async fn a_right_that_is_missing_is_tried_daily_and_the_token_is_not_blamed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_pms_declined_is_forgotten_with_the_stay() {
     let portal = Portal::start().await;
-    let hotel = connected(&portal, "Aurora").await;
-    hotel.lock("101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    hotel.door("101").await;
     portal
         .mews
         .inject(Fault::Status { status: 403 }, Some(ADD), 1);
@@ -129,8 +129,8 @@ async fn what_the_pms_declined_is_forgotten_with_the_stay() {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_waits_for_the_door_unless_the_policy_says_otherwise() {
     let portal = Portal::start().await;
-    let hotel = connected(&portal, "Aurora").await;
-    let lock = hotel.lock("101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     portal.locks.set_online(&lock, false);
     hotel.book_in("31", "101", 5, 50);
     portal.next_look().await;

@@ -1,6 +1,6 @@
 //! What becomes of a stay in each situation a hotel knows.
 
-use super::{connected, instant, is};
+use super::{instant, is};
 use crate::harness::{Hotel, Portal, text};
 use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};
@@ -16,8 +16,8 @@ async fn rooms(hotel: &Hotel<'_>, number: &str) -> Vec<(String, String)> {
 
 /// Two guests in two rooms with locks, and their PINs.
 async fn two<'a>(portal: &'a Portal, name: &str) -> (Hotel<'a>, [String; 2], [String; 2]) {
-    let hotel = connected(portal, name).await;
-    let locks = [hotel.lock("101").await, hotel.lock("102").await];
+    let hotel = portal.house(name, &[]).await;
+    let locks = [hotel.door("101").await, hotel.door("102").await];
     hotel.book_in("31", "101", 5, 50);
     hotel.book_in("32", "102", 5, 50);
     portal.next_look().await;
@@ -109,8 +109,8 @@ async fn two_guests_in_the_house_swap_rooms_and_both_doors_take_both_for_the_lug
 #[tokio::test(flavor = "multi_thread")]
 async fn a_move_to_a_lock_that_is_away_leaves_the_old_door_open() {
     let portal = Portal::start().await;
-    let hotel = connected(&portal, "Aurora").await;
-    let (old, new) = (hotel.lock("101").await, hotel.lock("102").await);
+    let hotel = portal.house("Aurora", &[]).await;
+    let (old, new) = (hotel.door("101").await, hotel.door("102").await);
     hotel.book_in("31", "101", 5, 50);
     portal.next_look().await;
     portal.mews.check_in("31");
@@ -132,8 +132,8 @@ async fn a_move_to_a_lock_that_is_away_leaves_the_old_door_open() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_early_check_in_opens_the_door_at_once_and_a_late_one_changes_nothing() {
     let portal = Portal::start().await;
-    let hotel = connected(&portal, "Aurora").await;
-    let lock = hotel.lock("101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     let [_, until] = hotel.book_in("31", "101", 5, 50);
     let [late_from, _] = hotel.book_in("32", "101", 3, 50);
     portal.next_look().await;
@@ -162,8 +162,8 @@ async fn an_early_check_in_opens_the_door_at_once_and_a_late_one_changes_nothing
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_check_out_lengthens_it_and_an_early_one_ends_it() {
     let portal = Portal::start().await;
-    let hotel = connected(&portal, "Aurora").await;
-    let lock = hotel.lock("101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     let [from, until] = hotel.book_in("31", "101", 1, 6);
     portal.next_look().await;
     portal.later(Duration::hours(2)).await;
@@ -190,8 +190,8 @@ async fn a_late_check_out_lengthens_it_and_an_early_one_ends_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_overstays_is_out_on_time_and_back_when_the_pms_extends() {
     let portal = Portal::start().await;
-    let hotel = connected(&portal, "Aurora").await;
-    let lock = hotel.lock("101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     let [from, until] = hotel.book_in("31", "101", 1, 6);
     portal.next_look().await;
     portal.mews.check_in("31");
@@ -210,8 +210,8 @@ async fn who_overstays_is_out_on_time_and_back_when_the_pms_extends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_room_for_the_day_is_a_stay_like_any_other() {
     let portal = Portal::start().await;
-    let hotel = connected(&portal, "Aurora").await;
-    let lock = hotel.lock("101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     let [from, until] = hotel.book_in("31", "101", 1, 7);
     hotel.book_in("32", "101", 3, 3);
     portal.next_look().await;
@@ -233,8 +233,8 @@ async fn a_room_for_the_day_is_a_stay_like_any_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_stays_in_one_room_at_once_both_open_it() {
     let portal = Portal::start().await;
-    let hotel = connected(&portal, "Aurora").await;
-    let lock = hotel.lock("101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     hotel.book_in("31", "101", 5, 50);
     hotel.book_in("32", "101", 9, 30);
     portal.next_look().await;
@@ -254,8 +254,8 @@ async fn two_stays_in_one_room_at_once_both_open_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_left_keeps_the_key_to_the_end_where_the_policy_says_so() {
     let portal = Portal::start().await;
-    let hotel = connected(&portal, "Aurora").await;
-    let lock = hotel.lock("101").await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
     let keep = json!({ "property": hotel.id, "onCheckOut": "KEEP_TO_END" });
     hotel.tell("policyUpdate", keep).await;
     let [_, until] = hotel.book_in("31", "101", 1, 6);
