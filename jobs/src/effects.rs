@@ -6,8 +6,8 @@ use crate::job::chain;
 use crate::reconcile_access::is_main;
 use chrono::{DateTime, Duration, Utc};
 use portal_domain::{
-    DeviceId, DevicePinStatus, DeviceRule, EffectError, PinId, PinPushId, PinPushStatus,
-    PinPushWait, PinPushWhen, PropertyId, Window,
+    DeviceId, DevicePinStatus, EffectError, PinId, PinPushId, PinPushStatus, PinPushWait,
+    PinPushWhen, PropertyId, Window,
 };
 use portal_store::device_pin::{self, DevicePin};
 use portal_store::keychain::{self, Keychain};
@@ -143,11 +143,9 @@ async fn desire_on_devices(
             until: *door.ends_at,
         };
         for device in devices.iter().filter(|d| d.space_id == Some(door.space_id)) {
-            let lead = device.rules().into_iter().find_map(|rule| match rule {
-                DeviceRule::Lead(lead) => Some(lead.duration()),
-                _ => None,
-            });
-            let due = lead.map_or(now, |lead| (window.from - lead).max(now));
+            let due = device
+                .lead()
+                .map_or(now, |lead| (window.from - lead.duration()).max(now));
             wanted
                 .entry(device.id)
                 .and_modify(|(all, first)| {

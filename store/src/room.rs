@@ -88,19 +88,7 @@ pub async fn by_id(conn: &mut Conn, property: PropertyId, id: RoomId) -> QueryRe
 
 /// A room and the rooms it is part of, nearest first. A loop, which no PMS should send, ends it.
 pub async fn chain(conn: &mut Conn, property: PropertyId, id: RoomId) -> QueryResult<Vec<Room>> {
-    let mut chain: Vec<Room> = Vec::new();
-    let mut next = Some(id);
-    while let Some(id) = next {
-        if chain.iter().any(|room| room.id == id) {
-            break;
-        }
-        let Some(room) = by_id(conn, property, id).await? else {
-            break;
-        };
-        next = room.parent_id;
-        chain.push(room);
-    }
-    Ok(chain)
+    with_ancestors(conn, property, &[id]).await
 }
 
 /// These rooms and every room they are part of, a statement for each level.

@@ -12,6 +12,7 @@ use super::{Reach, Result, read};
 use crate::edge::ApiError;
 use async_graphql::connection::{Connection, EmptyFields};
 use async_graphql::{Context, Object};
+pub(crate) use board::grouped;
 use board::{House, Line};
 use chrono::{DateTime, Utc};
 use portal_domain::arrival::{ArrivalReasonCode, ArrivalVerdict, Reason};

@@ -1,6 +1,6 @@
 //! How full locks will be, and who would have to wait for a code on them.
 
-use super::arrival::days;
+use super::arrival::{days, grouped};
 use super::device::Device;
 use super::page::Paging;
 use super::reservation::Reservation;
@@ -151,10 +151,8 @@ pub(crate) async fn page(
     let mut conn = read(ctx).await?;
     let devices = device::limited(&mut conn, property.id).await?;
     let ids: Vec<DeviceId> = devices.iter().map(|device| device.id).collect();
-    let mut codes: HashMap<DeviceId, Vec<Code>> = HashMap::new();
-    for (device, code) in device_pin::ahead(&mut conn, property.id, &ids, &[]).await? {
-        codes.entry(device).or_default().push(code);
-    }
+    let codes = device_pin::ahead(&mut conn, property.id, &ids, &[]).await?;
+    let codes: HashMap<DeviceId, Vec<Code>> = grouped(codes);
     let links = integration::live(&mut conn, property.id).await?;
     let reachable = |device: &device::Device| {
         let link = links.iter().find(|link| link.id == device.integration_id);

@@ -14,7 +14,7 @@ use async_graphql::{Context, ID, InputObject, Object};
 use futures_util::future::try_join_all;
 use portal_domain::{Permission, PropertyId, SpaceId, SpaceKind, SubjectKind};
 use portal_store::audit::{self, NewEntry};
-use portal_store::{room, space};
+use portal_store::{device, room, space};
 
 /// Longest name in characters.
 const LONGEST_NAME: usize = 100;
@@ -49,28 +49,9 @@ impl Space {
         // A door has a few locks: all of them come with those of the other spaces, in one batch.
         let key = (self.0.property_id, DevicesIn(self.0.id));
         let mut rows = load(ctx, key).await?.unwrap_or_default();
-        rows.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
-        rows.retain(|row| {
-            let here = (row.name.as_str(), row.id.0);
-            let page = &asked.page;
-            page.after
-                .as_ref()
-                .is_none_or(|place| here > (place.key.as_str(), place.id))
-                && page
-                    .before
-                    .as_ref()
-                    .is_none_or(|place| here < (place.key.as_str(), place.id))
-        });
-        if asked.page.backward {
-            rows.reverse();
-        }
-        rows.truncate(usize::try_from(asked.page.limit).unwrap_or(0));
-        Ok(Some(asked.connection(
-            rows,
-            false,
-            |row| (row.name.clone(), row.id.0),
-            Device,
-        )))
+        let key = |row: &device::Device| (row.name.clone(), row.id.0);
+        asked.cut(&mut rows, key);
+        Ok(Some(asked.connection(rows, false, key, Device)))
     }
 
     /// Opaque global identifier.

@@ -141,7 +141,7 @@ impl House {
     }
 }
 
-fn grouped<K: Eq + std::hash::Hash, V>(
+pub(crate) fn grouped<K: Eq + std::hash::Hash, V>(
     rows: impl IntoIterator<Item = (K, V)>,
 ) -> HashMap<K, Vec<V>> {
     let mut groups: HashMap<K, Vec<V>> = HashMap::new();
