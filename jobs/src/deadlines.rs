@@ -19,6 +19,10 @@ const DECISION: Duration = Duration::seconds(60);
 const GRACE: Duration = Duration::minutes(2);
 /// How long a link may catch up, wait for a verdict, or go without an answer.
 const LINK: Duration = Duration::minutes(15);
+/// How long before the end of a stay it is told that the guest is still there.
+const DEPARTURE: Duration = Duration::minutes(30);
+/// How long after it.
+const DEPARTED: Duration = Duration::days(1);
 /// A problem that lasts is counted once in so long.
 const COUNTED: Duration = Duration::seconds(60);
 /// Codes that ran out, taken up by one sweep.
@@ -35,7 +39,7 @@ struct Changes {
     run_out: Vec<DevicePinId>,
 }
 
-fn kinds(now: DateTime<Utc>) -> [Kind; 8] {
+fn kinds(now: DateTime<Utc>) -> [Kind; 9] {
     use SubjectKind as S;
     let grace = now - GRACE;
     let link = now - LINK;
@@ -72,6 +76,11 @@ fn kinds(now: DateTime<Utc>) -> [Kind; 8] {
             Late::keychains(now, grace),
         ),
         ("pin_push.late", S::PinPush, Late::pushes(now, grace)),
+        (
+            "stay.overdue",
+            S::Reservation,
+            Late::departures(now + DEPARTURE, now - DEPARTED),
+        ),
     ]
 }
 

@@ -18,6 +18,7 @@ use work::Work;
 
 pub(crate) mod choose;
 mod facts;
+mod overlap;
 mod work;
 
 pub(crate) use facts::{facts, next_to, places};
@@ -95,7 +96,7 @@ pub(crate) async fn reconcile(
     if work.fault.take().is_some() {
         return Ok(Reconciled::CodeTaken);
     }
-    let events = std::mem::take(&mut work.events);
+    let mut events = std::mem::take(&mut work.events);
     let left = std::mem::take(&mut work.left);
     let shared = std::mem::take(&mut work.touched);
     record(tx, property, &reservation, &facts, now).await?;
@@ -107,6 +108,8 @@ pub(crate) async fn reconcile(
     let next = next.into_iter().chain(touched.next_end).min();
     reservation.decide_at = next.map(Into::into);
     reservation::save(tx, &reservation).await?;
+    let room = facts.rooms.first().map_or("", |room| &room.name);
+    events.extend(overlap::look(tx, &reservation, room, now).await?);
     event::publish(tx, property.id, &Actor::system(), now, events).await?;
     ring(tx, property.id, reservation.id, touched, now).await?;
     if !shared.is_empty() {

@@ -78,7 +78,8 @@ impl Late {
                     ON r.property_id = k.property_id AND r.id = k.reservation_id \
                 WHERE d.status IN ('WAITING', 'SENT', 'BLOCKED') \
                     AND d.desired_from <= $4 AND d.desired_until > $2 AND d.wanted_since <= $5 \
-                    AND (d.attempts > 0 OR d.next_attempt_at IS NULL OR d.next_attempt_at <= $5) \
+                    AND (d.attempts > 0 OR d.last_error IS NOT NULL \
+                        OR d.next_attempt_at IS NULL OR d.next_attempt_at <= $5) \
                     AND k.superseded_by IS NULL AND k.revoked_at IS NULL \
                     AND k.starts_at <= $4 AND k.ends_at > $2",
             times: vec![
@@ -88,6 +89,19 @@ impl Late {
                 now + Duration::hours(24),
                 grace,
             ],
+        }
+    }
+
+    /// Guests who are in the house although their access ends before `soon`, or ended after `before`:
+    /// the codes go in time, and nobody has checked them out or given them longer.
+    pub fn departures(soon: DateTime<Utc>, before: DateTime<Utc>) -> Self {
+        Self {
+            text: "SELECT r.property_id, r.id, FALSE, r.number FROM reservations r \
+                JOIN keychains k ON k.reservation_id = r.id \
+                    AND k.superseded_by IS NULL AND k.revoked_at IS NULL \
+                WHERE r.state = 'CHECKED_IN' AND r.ends_at <= $1 \
+                    AND k.ends_at <= $1 AND k.ends_at > $2",
+            times: vec![soon, before],
         }
     }
 

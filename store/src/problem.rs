@@ -253,6 +253,26 @@ pub async fn by_ids(
     })
 }
 
+/// What the unresolved problems of a key are about, where that is something of ours.
+pub async fn open_about<T: From<Uuid>>(
+    conn: &mut Conn,
+    property: PropertyId,
+    key: &str,
+) -> QueryResult<Vec<T>> {
+    let ids: Vec<AnyId> = on!(conn, c => {
+        problems::table
+            .filter(problems::property_id.eq(property))
+            .filter(problems::key.eq(key))
+            .filter(problems::resolved_at.is_null())
+            .filter(problems::subject_id.is_not_null())
+            .order(problems::id)
+            .select(problems::subject_id.assume_not_null())
+            .load(c)
+            .await
+    })?;
+    Ok(ids.into_iter().map(|id| T::from(id.0)).collect())
+}
+
 /// How many critical problems ask for a person.
 pub async fn count_critical(conn: &mut Conn, property: PropertyId) -> QueryResult<i64> {
     on!(conn, c => {

@@ -40,6 +40,9 @@ const FIXES: &[(&str, &str)] = &[
     ("reservation.unreadable", "problemDismiss"),
     ("room.gone", "roomUnmap"),
     ("stay.access_kept", "roomMap"),
+    ("stay.door_left_out", "pinRotate"),
+    ("stay.overdue", "problemDismiss"),
+    ("stay.overlap", "problemDismiss"),
 ];
 
 /// The kinds of things whose problems the caller may see at a property.
@@ -227,6 +230,15 @@ fn sentence(key: &str, detail: &str) -> String {
         "stay.access_kept" => {
             format!("A guest in the house keeps access that would not be given now: {detail}.")
         }
+        "stay.door_left_out" => format!(
+            "A door does not take the PIN of a guest in the house and does not open for the guest: {detail}. Give the guest another PIN."
+        ),
+        "stay.overdue" => format!(
+            "The guest of reservation {detail} is in the house, and access ends within 30 minutes or has ended. Check the guest out in the PMS, or give the stay a later end there."
+        ),
+        "stay.overlap" => format!(
+            "Two reservations have one room at the same time, and both guests get in: {detail}. Move one in the PMS, or put this aside if they share the room."
+        ),
         _ => detail.to_owned(),
     }
 }

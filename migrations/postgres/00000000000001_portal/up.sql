@@ -343,6 +343,7 @@ CREATE INDEX reservations_by_start ON reservations (property_id, starts_at, id);
 CREATE INDEX reservations_by_number ON reservations (property_id, number);
 CREATE INDEX reservations_by_room ON reservations (property_id, room_id);
 CREATE INDEX reservations_due ON reservations (decide_at) WHERE decide_at IS NOT NULL;
+CREATE INDEX reservations_leaving ON reservations (ends_at) WHERE state = 'CHECKED_IN';
 
 CREATE TABLE pins (
   id uuid PRIMARY KEY,
