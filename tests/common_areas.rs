@@ -158,10 +158,21 @@ async fn a_common_door_that_cannot_take_the_pin_is_left_out_for_who_is_in_the_ho
     let list = hotel.ask(problems, json!({ "id": hotel.id })).await;
     let keys = list["property"]["problems"]["nodes"].to_string();
     assert!(keys.contains("stay.door_left_out"), "{keys}");
+    // A person gives the guest another PIN, and both doors open.
+    let keychain = hotel.reservation("31").await["keychain"]["id"].clone();
+    let input = json!({ "keychain": keychain, "reason": "the guest wants to use the gate" });
+    hotel.tell("pinRotate", input).await;
+    portal.settle().await;
+    assert_eq!(doors(&hotel, "31").await, ["MAIN Room 101", "COMMON Gate"]);
+    let short = hotel.reveal("31").await;
+    assert_eq!(short.len(), 4);
+    assert!(portal.locks.opens(&gate, &short, portal.env.now()));
+    let list = hotel.ask(problems, json!({ "id": hotel.id })).await;
+    assert_eq!(list["property"]["problems"]["nodes"], json!([]));
     // A guest to come gets a PIN that suits both.
     portal.mews.assign("32", Some("101"));
     portal.next_look().await;
     assert_eq!(doors(&hotel, "32").await, ["MAIN Room 101", "COMMON Gate"]);
     assert_eq!(hotel.reveal("32").await.len(), 4);
-    assert_eq!(portal.locks.codes(&gate).len(), 1);
+    assert_eq!(portal.locks.codes(&gate).len(), 2);
 }

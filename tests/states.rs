@@ -61,6 +61,17 @@ impl Hotel<'_> {
         dates
     }
 
+    /// What asks for a person, as key and sentence.
+    async fn asks_for_a_person(&self) -> Vec<String> {
+        let query = "query($id: ID!) { property(id: $id) { problems { nodes { key message } } } }";
+        let list = self.ask(query, json!({ "id": self.id })).await;
+        let nodes = list["property"]["problems"]["nodes"].as_array();
+        let nodes = nodes.expect("problems").iter();
+        nodes
+            .map(|problem| format!("{}: {}", text(&problem["key"]), text(&problem["message"])))
+            .collect()
+    }
+
     /// Mews refuses the token, and Portal finds out.
     async fn break_link(&self) {
         self.portal.mews.revoke_tokens(&self.enterprise);

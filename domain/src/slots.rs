@@ -2,7 +2,7 @@
 
 use crate::{DevicePinStatus, EffectError, PinId, ReservationId, Window};
 use chrono::{DateTime, Utc};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A PIN on a lock, or one that is to go there, as far as looking ahead is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +96,7 @@ pub struct Claim {
     pub starts_at: DateTime<Utc>,
     /// Until when.
     pub until: DateTime<Utc>,
-    /// Whether the code is on the lock already. It is not taken off for another.
+    /// Whether the code is on the lock already.
     pub held: bool,
 }
 
@@ -185,58 +185,119 @@ pub fn forecast(
     }
 }
 
-/// Who has to wait for a slot, and until when, the soonest stay first: a slot that becomes free goes to
-/// the stay that begins first.
+/// Who has to wait for a slot, and until when, the soonest stay first: a slot goes to the stay that
+/// begins first, and is given up for one that begins sooner as long as its own has not begun.
 pub fn waits(capacity: usize, claims: &[Claim], now: DateTime<Utc>) -> Vec<Wait> {
-    let mut holders: BTreeSet<(DateTime<Utc>, Claimant)> = BTreeSet::new();
-    let mut coming: Vec<&Claim> = Vec::new();
-    for claim in claims {
-        if claim.held {
-            holders.insert((claim.until, claim.by));
-        } else {
-            coming.push(claim);
+    if claims.len() <= capacity {
+        return Vec::new();
+    }
+    let mut moments: BTreeMap<DateTime<Utc>, Moment> = BTreeMap::new();
+    for (n, claim) in claims.iter().enumerate() {
+        let from = if claim.held { now } else { claim.from.max(now) };
+        if claim.until > from {
+            moments.entry(from).or_default().begin.push(n);
+            moments.entry(claim.until).or_default().end.push(n);
         }
     }
-    coming.sort_unstable_by_key(|claim| (claim.from, claim.starts_at, claim.by));
-    let mut coming = coming.into_iter().peekable();
-    let mut queue: Vec<&Claim> = Vec::new();
-    let mut waits = Vec::new();
-    let mut at = now;
-    loop {
-        while holders.first().is_some_and(|(until, _)| *until <= at) {
-            holders.pop_first();
+    let key = |n: usize| (claims[n].starts_at, claims[n].by, n);
+    let mut holders = BTreeSet::new();
+    let mut queue = BTreeSet::new();
+    let mut waits: BTreeMap<usize, Wait> = BTreeMap::new();
+    for (at, moment) in moments {
+        for n in moment.end {
+            holders.remove(&key(n));
+            queue.remove(&key(n));
         }
-        while let Some(claim) = coming.next_if(|claim| claim.from <= at) {
-            queue.push(claim);
+        for &n in &moment.begin {
+            let into = if claims[n].held {
+                &mut holders
+            } else {
+                &mut queue
+            };
+            into.insert(key(n));
         }
-        queue.sort_unstable_by_key(|claim| (claim.starts_at, claim.by));
-        queue.retain(|claim| {
-            let slot = claim.until > at && holders.len() < capacity;
-            if slot {
-                holders.insert((claim.until, claim.by));
+        let mut gets = Vec::new();
+        while holders.len() < capacity
+            && let Some(first) = queue.pop_first()
+        {
+            holders.insert(first);
+            gets.push(first.2);
+        }
+        while let (Some(&first), Some(&last)) = (queue.first(), holders.last())
+            && last.0 > at
+            && first < last
+        {
+            queue.remove(&first);
+            holders.remove(&last);
+            holders.insert(first);
+            gets.push(first.2);
+            queue.insert(last);
+            waits.insert(last.2, waits_from(&claims[last.2], at, waits.get(&last.2)));
+        }
+        for n in gets {
+            if let Some(wait) = waits.get_mut(&n) {
+                wait.slot_at = Some(at);
             }
-            let gone = claim.until <= at;
-            if gone || (slot && at > claim.from.max(now)) {
-                waits.push(Wait {
-                    by: claim.by,
-                    from: claim.from.max(now),
-                    starts_at: claim.starts_at,
-                    slot_at: slot.then_some(at),
-                });
+        }
+        for n in moment.begin {
+            if queue.contains(&key(n)) {
+                let wait = waits_from(&claims[n], at, waits.get(&n));
+                waits.insert(n, wait);
             }
-            !gone && !slot
-        });
-        let ends = holders.first().map(|(until, _)| *until);
-        let gives_up = queue.iter().map(|claim| claim.until).min();
-        let frees = if queue.is_empty() { None } else { ends };
-        let next = coming.peek().map(|claim| claim.from);
-        let Some(next) = next.into_iter().chain(frees).chain(gives_up).min() else {
-            break;
-        };
-        at = next;
+        }
     }
+    let mut waits: Vec<Wait> = waits.into_values().collect();
     waits.sort_unstable_by_key(|wait| (wait.starts_at, wait.by));
     waits
+}
+
+/// What begins and ends in one moment, as places in the list of claims.
+#[derive(Default)]
+struct Moment {
+    begin: Vec<usize>,
+    end: Vec<usize>,
+}
+
+/// A wait that begins, or goes on after it had an end already.
+fn waits_from(claim: &Claim, at: DateTime<Utc>, before: Option<&Wait>) -> Wait {
+    Wait {
+        by: claim.by,
+        from: before.map_or(at, |wait| wait.from),
+        starts_at: claim.starts_at,
+        slot_at: None,
+    }
+}
+
+/// The codes a lock shall hold now: those of stays that have begun stay where they are, then come the
+/// stays that begin first. New ones go only where a slot is free by now: what has to make room for
+/// them is gone once the lock says so.
+pub fn hold(capacity: usize, codes: &[Code], now: DateTime<Utc>) -> BTreeSet<PinId> {
+    use DevicePinStatus as S;
+    let held = codes.iter().filter(|code| code.holds_slot()).count();
+    let goes = |code: &&Code| code.desired.is_none() || code.status == S::Residual;
+    let going = codes.iter().filter(|code| code.holds_slot()).filter(goes);
+    let room = capacity.saturating_sub(going.count());
+    let mut wanted: Vec<(bool, DateTime<Utc>, PinId, bool)> = codes
+        .iter()
+        .filter(|code| code.holds_slot() || (code.status == S::Waiting && !code.is_early(now)))
+        .filter(|code| !goes(code))
+        .filter_map(|code| {
+            let from = code.desired?.from;
+            let is_there = code.holds_slot();
+            Some((!(is_there && from <= now), from, code.pin, is_there))
+        })
+        .collect();
+    wanted.sort_unstable();
+    wanted.truncate(room);
+    let mut free = capacity.saturating_sub(held);
+    wanted.retain(|(_, _, _, is_there)| {
+        let fits = *is_there || free > 0;
+        if !is_there {
+            free = free.saturating_sub(1);
+        }
+        fits
+    });
+    wanted.into_iter().map(|(_, _, pin, _)| pin).collect()
 }
 
 #[cfg(test)]

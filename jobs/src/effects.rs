@@ -221,7 +221,7 @@ async fn copy_wish(
     };
     let doors = keychain::doors(tx, property.id, &[keychain.id]).await?;
     let door_ready = property.policy().push_when == PinPushWhen::Granted
-        || main_door_has(tx, property.id, keychain).await?;
+        || main_door_has(tx, property.id, keychain, TAKEN).await?;
     Ok(Some(CopyWish {
         pin: keychain.pin_id,
         room,
@@ -233,11 +233,15 @@ async fn copy_wish(
     }))
 }
 
-/// Whether every lock of the main door has taken the PIN.
+/// A lock has taken a PIN, confirmed or not.
+pub(crate) const TAKEN: &[DevicePinStatus] = &[DevicePinStatus::Sent, DevicePinStatus::Set];
+
+/// Whether the PIN stands so on every lock of the main door.
 pub(crate) async fn main_door_has(
     tx: &mut Tx,
     property: PropertyId,
     keychain: &Keychain,
+    stands: &[DevicePinStatus],
 ) -> Result<bool, DbError> {
     let doors = keychain::doors(tx, property, &[keychain.id]).await?;
     let main: Vec<_> = doors
@@ -249,10 +253,8 @@ pub(crate) async fn main_door_has(
     let rows = device_pin::of_pins(tx, property, &[keychain.pin_id]).await?;
     Ok(!devices.is_empty()
         && devices.iter().all(|device| {
-            rows.iter().any(|row| {
-                row.device_id == device.id
-                    && matches!(row.status, DevicePinStatus::Sent | DevicePinStatus::Set)
-            })
+            rows.iter()
+                .any(|row| row.device_id == device.id && stands.contains(&row.status))
         }))
 }
 

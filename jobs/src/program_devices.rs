@@ -2,12 +2,12 @@
 
 use crate::effects::{self, DEADLINE, LEASE, LOOK_AGAIN};
 use crate::job::{Job, JobError, enqueue};
-use crate::{Env, PushPins, account, validate_integration};
+use crate::{Env, PushPins, account, trigger, validate_integration};
 use chrono::{DateTime, Duration, Utc};
 use portal_domain::{
     ActorKind, ConfirmationHow, CredentialState, DeviceConnectivity, DeviceId, DevicePinStatus,
     DeviceRule, EffectError, EventKind, IntegrationStatus, KeychainProvisioning, PinId,
-    PinPushStatus, PinPushWait, PropertyId, SubjectKind, ValidationTrigger,
+    PinPushStatus, PinPushWait, PropertyId, SubjectKind, ValidationTrigger, slots,
 };
 use portal_faults::step;
 use portal_interface::{AdapterError, Code, Held, HeldCode, Refusal, Trouble};
@@ -17,6 +17,7 @@ use portal_store::event::{self, Actor, NewEvent};
 use portal_store::problem::{self, NewProblem};
 use portal_store::{DbError, Tx, device, integration, keychain, pin, pin_push};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// Programs one device: its due PINs are leased together, as the vendor writes a device as a whole.
@@ -32,6 +33,9 @@ pub struct ProgramDevices {
 pub const READ_BACK_WITHIN: Duration = Duration::minutes(10);
 /// How often a lock that accepted is read until it confirms.
 const READ_BACK_EVERY: Duration = Duration::seconds(30);
+
+/// When a code that waits for a slot is looked at without anything having freed one.
+const SLOT: Duration = Duration::hours(1);
 
 /// Problem: a lock refused a PIN for good.
 pub(crate) const BLOCKED: &str = "device_pin.blocked";
@@ -83,6 +87,19 @@ struct Leased {
     codes: Vec<Code>,
 }
 
+impl Leased {
+    /// Whether a code that is wanted, but had to make room, is gone from the device.
+    fn has_taken_off(&self, row: &DevicePin, answer: &Result<Vec<HeldCode>, AdapterError>) -> bool {
+        let own = mark(row.pin_id);
+        let sent = self.codes.iter().any(|code| code.mark == own);
+        let there = |codes: &Vec<HeldCode>| {
+            let mut codes = codes.iter();
+            codes.any(|code| code.mark == own && code.is != Held::Gone)
+        };
+        row.desired().is_some() && !sent && answer.as_ref().is_ok_and(|codes| !there(codes))
+    }
+}
+
 pub(crate) fn mark(pin: PinId) -> String {
     format!("portal:{pin}")
 }
@@ -94,10 +111,16 @@ impl ProgramDevices {
         let Some(device) = device::lock(&mut tx, self.property, self.device).await? else {
             return Ok(None);
         };
-        let all = device_pin::on_device(&mut tx, self.property, self.device).await?;
+        let mut all = device_pin::on_device(&mut tx, self.property, self.device).await?;
         let busy = all
             .iter()
             .any(|row| row.lease_until.is_some_and(|until| *until > now));
+        if busy {
+            return Ok(None);
+        }
+        let hold = hold(&device, &all, now);
+        self.make_room(&mut tx, env, &mut all, hold.as_ref())
+            .await?;
         let due: Vec<DevicePin> = all
             .iter()
             .filter(|row| {
@@ -106,7 +129,9 @@ impl ProgramDevices {
             })
             .cloned()
             .collect();
-        if busy || due.is_empty() {
+        if due.is_empty() {
+            // Those without a slot are put off.
+            tx.commit().await?;
             return Ok(None);
         }
         let link = integration::by_id(&mut tx, self.property, device.integration_id).await?;
@@ -122,6 +147,7 @@ impl ProgramDevices {
         let (Some(account), Some(device_key)) = (account, key) else {
             return Ok(None);
         };
+        all.retain(|row| hold.as_ref().is_none_or(|hold| hold.contains(&row.pin_id)));
         let codes = codes(&mut tx, env, self.property, &all, now).await?;
         let ids: Vec<_> = due.iter().map(|row| row.id).collect();
         let lease = Uuid::now_v7();
@@ -140,6 +166,53 @@ impl ProgramDevices {
             rows: due,
             codes,
         }))
+    }
+
+    /// Puts off what has no slot on the device, and has codes taken off that have to make room for
+    /// guests who come sooner.
+    async fn make_room(
+        &self,
+        tx: &mut Tx,
+        env: &Env,
+        all: &mut [DevicePin],
+        hold: Option<&BTreeSet<PinId>>,
+    ) -> Result<(), DbError> {
+        let Some(hold) = hold else {
+            return Ok(());
+        };
+        let now = env.now();
+        for row in all {
+            if row.desired().is_none() || hold.contains(&row.pin_id) {
+                continue;
+            }
+            match row.status {
+                DevicePinStatus::Sent | DevicePinStatus::Set => row.want(now),
+                // It may be there.
+                DevicePinStatus::Waiting if row.code().holds_slot() || row.outcome_unknown => {
+                    row.next_attempt_at = Some(now.into());
+                }
+                DevicePinStatus::Waiting if !row.code().is_early(now) => no_slot(env, row),
+                _ => continue,
+            }
+            device_pin::save(tx, row).await?;
+        }
+        Ok(())
+    }
+
+    /// A slot that became free goes to who waits for it at once.
+    async fn fill_slots(&self, tx: &mut Tx, env: &Env, device: &Device) -> Result<(), DbError> {
+        let now = env.now();
+        let mut all = device_pin::on_device(tx, self.property, self.device).await?;
+        let Some(hold) = hold(device, &all, now) else {
+            return Ok(());
+        };
+        for row in &mut all {
+            if row.waits_for_slot() && hold.contains(&row.pin_id) {
+                row.next_attempt_at = Some(now.into());
+                device_pin::save(tx, row).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn put_off(
@@ -170,6 +243,7 @@ impl ProgramDevices {
         };
         let mut events = Vec::new();
         let mut pins = Vec::new();
+        let mut freed = false;
         for row in device_pin::on_device(&mut tx, self.property, self.device).await? {
             let Some(was) = leased.rows.iter().find(|leased| leased.id == row.id) else {
                 continue;
@@ -184,7 +258,12 @@ impl ProgramDevices {
             done.lease = None;
             done.lease_until = None;
             if row.generation == was.generation {
-                settle(env, &device, &mut done, answer, now);
+                if leased.has_taken_off(&done, answer) {
+                    done.outcome_unknown = false;
+                    no_slot(env, &mut done);
+                } else {
+                    settle(env, &device, &mut done, answer, now);
+                }
                 if was.outcome_unknown && done.done_generation == done.generation {
                     done.generation += 1;
                     done.attempts = 0;
@@ -196,7 +275,11 @@ impl ProgramDevices {
             device_pin::save(&mut tx, &done).await?;
             events.extend(told(&row, &done));
             events.extend(self.note_problem(&mut tx, &done, now).await?);
+            freed |= row.code().holds_slot() && !done.code().holds_slot();
             pins.push(done.pin_id);
+        }
+        if freed {
+            self.fill_slots(&mut tx, env, &device).await?;
         }
         self.note_connectivity(&mut tx, &device, answer, &mut events, now)
             .await?;
@@ -285,6 +368,7 @@ impl ProgramDevices {
                     keychain.id,
                 );
                 events.push(event.with("provisioning", provisioning));
+                self.after_a_move(tx, env, &keychain).await?;
             }
             for push in pin_push::of_pin(tx, self.property, pin).await? {
                 let Some(mut push) = pin_push::lock(tx, self.property, push.reservation_id).await?
@@ -297,7 +381,8 @@ impl ProgramDevices {
                             keychain::current(tx, self.property, &[push.reservation_id]).await?;
                         match keychains.first() {
                             Some(keychain) => {
-                                effects::main_door_has(tx, self.property, keychain).await?
+                                let taken = effects::TAKEN;
+                                effects::main_door_has(tx, self.property, keychain, taken).await?
                             }
                             None => false,
                         }
@@ -322,6 +407,23 @@ impl ProgramDevices {
         Ok(())
     }
 
+    /// The room a guest moved from closes some time after the new one opens.
+    async fn after_a_move(
+        &self,
+        tx: &mut Tx,
+        env: &Env,
+        keychain: &keychain::Keychain,
+    ) -> Result<(), DbError> {
+        let (Some(stay), None) = (keychain.reservation_id, keychain.superseded_by) else {
+            return Ok(());
+        };
+        let left = keychain::superseded(tx, self.property, stay, env.now()).await?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        trigger::reservations(tx, env, self.property, &[stay]).await
+    }
+
     /// What is left to do on this device has a time; the job comes back then.
     async fn next_run(&self, tx: &mut Tx, env: &Env) -> Result<(), DbError> {
         let next = device_pin::on_device(tx, self.property, self.device)
@@ -337,6 +439,23 @@ impl ProgramDevices {
     }
 }
 
+/// The codes a device with a known number of slots shall hold now. `None`: any number fits.
+fn hold(device: &Device, all: &[DevicePin], now: DateTime<Utc>) -> Option<BTreeSet<PinId>> {
+    let capacity = device.capacity()?;
+    let codes: Vec<_> = all.iter().map(DevicePin::code).collect();
+    Some(slots::hold(capacity, &codes, now))
+}
+
+/// There is no slot for it, and nothing of it is on the device. Whatever frees one rings; the time is
+/// for what nobody tells.
+fn no_slot(env: &Env, row: &mut DevicePin) {
+    row.status = DevicePinStatus::Waiting;
+    row.attempts = 0;
+    row.last_error = Some(EffectError::DeviceFull);
+    (row.confirmed_from, row.confirmed_until) = (None, None);
+    row.next_attempt_at = Some(env.about(SLOT).into());
+}
+
 /// Every code the device shall hold, opened.
 pub(crate) async fn codes(
     tx: &mut Tx,
@@ -349,7 +468,10 @@ pub(crate) async fn codes(
         .iter()
         .filter(|row| row.status != DevicePinStatus::Blocked)
         // One that is not due yet is not on the device yet either.
-        .filter(|row| row.next_attempt_at.is_none_or(|at| *at <= now) || row.was_ever_sent())
+        .filter(|row| {
+            let due = row.next_attempt_at.is_none_or(|at| *at <= now);
+            due || (row.was_ever_sent() && !row.waits_for_slot())
+        })
         .filter_map(|row| Some((row.pin_id, row.desired()?)))
         .collect();
     let ids: Vec<_> = wanted.iter().map(|(pin, _)| *pin).collect();
@@ -375,11 +497,11 @@ fn settle(
     answer: &Result<Vec<HeldCode>, AdapterError>,
     now: DateTime<Utc>,
 ) {
+    let own = mark(row.pin_id);
     let held = match answer {
         Ok(codes) => {
             row.outcome_unknown = false;
-            let mark = mark(row.pin_id);
-            let code = codes.iter().find(|code| code.mark == mark);
+            let code = codes.iter().find(|code| code.mark == own);
             // A code that shall be gone and is not spoken of is gone.
             match (code, row.desired()) {
                 (Some(code), _) => Some(code.is),

@@ -4,8 +4,9 @@ use crate::change::By;
 use crate::effects::{self, Touched};
 use crate::reconcile_access::choose::{Choice, Chooser};
 use crate::reconcile_access::{facts, ring, ring_devices};
-use crate::{Env, staff_access};
-use portal_domain::access::Door;
+use crate::{Env, staff_access, trigger};
+use chrono::{DateTime, Utc};
+use portal_domain::access::{self, Decision, Door, Facts};
 use portal_domain::pin::{Asked, Proof, Unavailable};
 use portal_domain::{DeviceId, KeychainId, PinId, PropertyId, SubjectKind};
 use portal_store::audit::NewEntry;
@@ -38,6 +39,17 @@ pub struct Rotation {
     pub replaced: Vec<DeviceId>,
     /// Whether the PMS holds a copy, which is replaced too.
     pub pms_copy: bool,
+}
+
+/// All doors a stay should open, where some were left out as they do not take the PIN it has.
+fn left_out(facts: &Facts, has: &[Door], now: DateTime<Utc>) -> Option<Vec<Door>> {
+    match access::decide(facts, now) {
+        Decision::Grant(access) => {
+            let more = has.iter().all(|door| access.doors.contains(door));
+            (more && access.doors.len() > has.len()).then_some(access.doors)
+        }
+        Decision::Withhold(_) => None,
+    }
 }
 
 /// Chooses another PIN for a keychain and puts it in the place of the old one on every lock and in
@@ -76,7 +88,18 @@ pub async fn rotate(
     let mut doors = keychain::doors(&mut tx, property, &[id]).await?;
     doors.sort_by_key(KeychainDoor::place);
     let doors: Vec<Door> = doors.iter().map(KeychainDoor::door).collect();
-    let choice = chooser.another(&mut tx, &doors, row.window()).await?;
+    let mut choice = Err(());
+    if let Some(more) = facts
+        .as_ref()
+        .and_then(|facts| left_out(facts, &doors, now))
+    {
+        let found = chooser.another(&mut tx, &more, row.window()).await?;
+        choice = found.map_err(drop);
+    }
+    let choice = match choice {
+        Ok(found) => Ok(found),
+        Err(()) => chooser.another(&mut tx, &doors, row.window()).await?,
+    };
     let found = match choice {
         Ok(found) => found,
         Err(why) => return Ok(Err(Refused::Unavailable(why))),
@@ -118,6 +141,8 @@ pub async fn rotate(
             let left = [old];
             let touched = effects::desire(&mut tx, env, &house, stay, true, &left).await?;
             ring(&mut tx, property, stay.id, touched, now).await?;
+            // A door that was left out may take this one.
+            trigger::reservations(&mut tx, env, property, &[stay.id]).await?;
         }
         None => {
             // The old PIN first: no keychain uses it any more.

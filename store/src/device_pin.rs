@@ -122,6 +122,26 @@ impl DevicePin {
         })
     }
 
+    /// The same as far as the slots of the device are concerned.
+    pub fn code(&self) -> Code {
+        Code {
+            pin: self.pin_id,
+            status: self.status,
+            desired: self.desired(),
+            confirmed_until: self.confirmed_until.map(Into::into),
+            next_attempt_at: self.next_attempt_at.map(Into::into),
+            attempts: self.attempts,
+            last_error: self.last_error,
+        }
+    }
+
+    /// Whether it waits for a slot on the device, and nothing of it is there.
+    pub fn waits_for_slot(&self) -> bool {
+        self.status == DevicePinStatus::Waiting
+            && self.last_error == Some(EffectError::DeviceFull)
+            && !self.code().holds_slot()
+    }
+
     /// What it shall be is to be carried out anew, whatever was written before: due now, with no
     /// tries yet. Set what it shall be first.
     pub fn want(&mut self, now: DateTime<Utc>) {

@@ -116,3 +116,63 @@ async fn an_answer_that_was_a_lie_is_found_by_reading_and_written_again() {
     assert_eq!(portal.locks.codes(&lock).len(), 1);
     assert_eq!(hotel.copy("31").await, is("STORED", ""));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_with_few_slots_holds_who_is_in_and_who_comes_first() {
+    let portal = Portal::start().await;
+    let hotel = portal.house("Aurora", &[]).await;
+    hotel.map("101", "Room 101").await;
+    let rules = [DeviceRule::MaxCodes(2)];
+    let lock = hotel.install_with("Room 101", "Lock 101", &rules).await;
+    let [_, until] = hotel.book_in("31", "101", 1, 6);
+    hotel.book_in("32", "101", 200, 220);
+    portal.next_look().await;
+    portal.mews.check_in("31");
+    portal.next_look().await;
+    let pins = [hotel.reveal("31").await, hotel.reveal("32").await];
+    let opens = |pin: &str| portal.locks.codes(&lock).iter().any(|code| code.pin == pin);
+    assert!(opens(&pins[0]) && opens(&pins[1]));
+
+    // Somebody comes tonight: who comes next week makes room, who is in does not.
+    hotel.book_in("33", "101", 7, 20);
+    portal.next_look().await;
+    let tonight = hotel.reveal("33").await;
+    assert!(opens(&tonight) && opens(&pins[0]) && !opens(&pins[1]));
+    assert_eq!(hotel.on_lock("33").await["status"], json!("SET"));
+    let waits = hotel.on_lock("32").await;
+    assert_eq!(waits["status"], json!("WAITING"));
+    assert_eq!(waits["lastError"], json!("DEVICE_FULL"));
+    assert_eq!(hotel.copy("33").await, is("STORED", ""));
+
+    // One for tomorrow has to wait, and nobody makes room for it.
+    hotel.book_in("34", "101", 30, 40);
+    portal.next_look().await;
+    assert_eq!(hotel.on_lock("34").await["lastError"], json!("DEVICE_FULL"));
+    assert_eq!(hotel.copy("34").await, is("WAITING", "DOOR"));
+    assert!(opens(&tonight) && opens(&pins[0]));
+    assert!(hotel.asks_for_a_person().await.is_empty());
+
+    // Whoever leaves makes room for the next, without anybody acting.
+    portal.later(until - portal.env.now()).await;
+    assert_eq!(hotel.on_lock("34").await["status"], json!("SET"));
+    assert_eq!(hotel.on_lock("32").await["lastError"], json!("DEVICE_FULL"));
+    portal.mews.cancel("34", "Other");
+    portal.next_look().await;
+    assert_eq!(hotel.on_lock("32").await["status"], json!("SET"));
+    assert_eq!(hotel.reveal("32").await, pins[1], "the same PIN is back");
+    assert!(opens(&pins[1]) && opens(&tonight));
+
+    // With both slots in use by who is in, the third is a problem before it is too late.
+    portal.mews.check_in("33");
+    portal.mews.check_in("32");
+    hotel.book_in("35", "101", 10, 15);
+    portal.next_look().await;
+    portal.later(Duration::minutes(5)).await;
+    assert_eq!(hotel.on_lock("35").await["lastError"], json!("DEVICE_FULL"));
+    let told = hotel.asks_for_a_person().await;
+    let ready = told
+        .iter()
+        .filter(|line| line.starts_with("keychain.not_ready"));
+    assert_eq!(ready.count(), 1, "{told:?}");
+    assert_eq!(portal.locks.codes(&lock).len(), 2);
+}

@@ -123,10 +123,23 @@ async fn a_move_to_a_lock_that_is_away_leaves_the_old_door_open() {
     assert!(portal.locks.opens(&old, &pin, now));
     let expected = [is("Room 101", "CURRENT"), is("Room 102", "CURRENT")];
     assert_eq!(rooms(&hotel, "31").await, expected);
+    // Longer than the luggage has time: the guest has no other door.
+    portal.later(Duration::hours(3)).await;
+    assert!(portal.locks.opens(&old, &pin, portal.env.now()));
     portal.locks.set_online(&new, true);
     portal.later(Duration::minutes(6)).await;
-    assert!(portal.locks.opens(&new, &pin, portal.env.now()));
-    assert_eq!(in_mews(&portal, "31"), (pin, Some("102".to_owned())));
+    let moved = portal.env.now();
+    assert!(portal.locks.opens(&new, &pin, moved));
+    assert_eq!(
+        in_mews(&portal, "31"),
+        (pin.clone(), Some("102".to_owned()))
+    );
+    // From then on it has the usual time.
+    assert!(portal.locks.opens(&old, &pin, moved));
+    portal.later(Duration::minutes(61)).await;
+    assert!(!portal.locks.opens(&old, &pin, portal.env.now()));
+    let expected = [is("Room 101", "PAST"), is("Room 102", "CURRENT")];
+    assert_eq!(rooms(&hotel, "31").await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,11 +210,24 @@ async fn who_overstays_is_out_on_time_and_back_when_the_pms_extends() {
     portal.mews.check_in("31");
     portal.next_look().await;
     let pin = hotel.reveal("31").await;
+    portal
+        .later(until - portal.env.now() - Duration::minutes(31))
+        .await;
+    assert_eq!(hotel.asks_for_a_person().await, Vec::<String>::new());
+    portal.later(Duration::minutes(2)).await;
+    let overdue = [
+        "stay.overdue: The guest of reservation 31 is in the house, and access ends \
+        within 30 minutes or has ended. Check the guest out in the PMS, or give the stay a later end \
+        there.",
+    ];
+    assert_eq!(hotel.asks_for_a_person().await, overdue);
     portal.later(until - portal.env.now()).await;
     assert_eq!(hotel.access("31").await, is("ENDED", "DEPARTED"));
     assert_eq!(portal.locks.codes(&lock), []);
+    assert_eq!(hotel.asks_for_a_person().await, overdue);
     portal.mews.redate("31", from, until + Duration::hours(9));
     portal.next_look().await;
+    assert_eq!(hotel.asks_for_a_person().await, Vec::<String>::new());
     assert_eq!(hotel.stands("31").await, is("CURRENT", "PROVISIONED"));
     assert_eq!(hotel.reveal("31").await, pin);
     assert!(portal.locks.opens(&lock, &pin, portal.env.now()));
@@ -243,9 +269,22 @@ async fn two_stays_in_one_room_at_once_both_open_it() {
     let both = portal.env.now() + Duration::hours(10);
     let open = opens(&portal, std::slice::from_ref(&lock), &pins, both);
     assert_eq!(open, [vec![true, true]]);
+    let overlap = [
+        "stay.overlap: Two reservations have one room at the same time, and both guests get \
+        in: 31 and 32 in 101. Move one in the PMS, or put this aside if they share the room.",
+    ];
+    assert_eq!(hotel.asks_for_a_person().await, overlap);
+    // Where they came from does not matter, nor who is decided about first.
+    portal.mews.assign("31", None);
+    portal.next_look().await;
+    assert_eq!(hotel.asks_for_a_person().await, Vec::<String>::new());
+    portal.mews.assign("31", Some("101"));
+    portal.next_look().await;
+    assert_eq!(hotel.asks_for_a_person().await, overlap);
     // One leaves, and the other's door still opens.
     portal.mews.cancel("32", "Other");
     portal.next_look().await;
+    assert_eq!(hotel.asks_for_a_person().await, Vec::<String>::new());
     let open = opens(&portal, &[lock], &pins, both);
     assert_eq!(open, [vec![true, false]]);
     assert_eq!(hotel.stands("31").await, is("UPCOMING", "PROVISIONED"));

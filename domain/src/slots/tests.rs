@@ -258,3 +258,165 @@ fn a_stay_without_a_pin_yet_waits_like_the_others() {
     assert_eq!(told, [(stay, Some(at("02T11:00")))]);
     assert!(waits[0].is_late());
 }
+
+#[test]
+fn a_slot_is_given_up_for_a_sooner_stay_until_the_own_one_has_begun() {
+    let codes = [
+        code(1, Status::Set, "01T08:00", "03T11:00"),
+        code(2, Status::Set, "10T14:00", "12T11:00"),
+        // Booked for tonight while both slots are in use.
+        code(3, Status::Waiting, "01T15:00", "02T11:00"),
+    ];
+    let looked = look(2, &codes);
+    let back = Some(at("02T11:00"));
+    let expected = [(Claimant::Pin(pin(2)), at(NOW), back, false)];
+    assert_eq!(waiting(&looked), expected);
+    // Once it has begun it stays, whoever comes.
+    let later = at("10T15:00");
+    let claims = [code(2, Status::Set, "10T14:00", "12T11:00"), {
+        let booked_late = code(3, Status::Waiting, "10T13:00", "11T11:00");
+        Code {
+            next_attempt_at: Some(later),
+            ..booked_late
+        }
+    }];
+    let claims: Vec<_> = claims
+        .iter()
+        .filter_map(|code| code.claim(true, later))
+        .collect();
+    let waits = waits(1, &claims, later);
+    assert_eq!(waits.len(), 1);
+    assert_eq!(
+        (waits[0].by, waits[0].slot_at),
+        (Claimant::Pin(pin(3)), None)
+    );
+}
+
+/// The numbers of the PINs a lock shall hold.
+fn held(capacity: usize, codes: &[Code]) -> Vec<u128> {
+    let held = hold(capacity, codes, at(NOW));
+    held.into_iter().map(|pin| pin.0.as_u128()).collect()
+}
+
+#[test]
+fn a_lock_holds_who_is_in_and_then_who_comes_first() {
+    let inside = code(1, Status::Set, "01T08:00", "03T11:00");
+    let far = code(2, Status::Set, "10T14:00", "12T11:00");
+    let tonight = code(3, Status::Waiting, "01T15:00", "02T11:00");
+    let next_week = code(4, Status::Waiting, "08T15:00", "09T11:00");
+    let all = [inside, far, tonight, next_week];
+    assert_eq!(held(4, &all), [1, 2, 3, 4]);
+    // One of the two new ones has to wait, and it is not the one that comes first.
+    assert_eq!(held(3, &[inside, tonight, next_week, far]), [1, 3]);
+    // The far one makes room; the new one goes there when it is gone.
+    assert_eq!(held(2, &all), [1]);
+    let gone = Code {
+        status: Status::Waiting,
+        confirmed_until: None,
+        last_error: Some(EffectError::DeviceFull),
+        ..far
+    };
+    assert_eq!(held(2, &[inside, gone, tonight, next_week]), [1, 3]);
+    // Nobody who is in makes room, not even for who should be in by now.
+    let late = code(5, Status::Waiting, "01T07:00", "02T11:00");
+    assert_eq!(held(1, &[inside, late]), [1]);
+    // What cannot be forgotten takes its slot to the end.
+    let residual = Code {
+        status: Status::Residual,
+        desired: None,
+        ..code(6, Status::Set, "01T07:00", "02T11:00")
+    };
+    assert_eq!(held(2, &[residual, inside, tonight]), [1]);
+    // One that is not due is not in the way.
+    let soon = early(7, "01T14:00", "02T11:00");
+    assert_eq!(held(2, &[inside, soon, tonight]), [1, 3]);
+}
+
+#[test]
+fn a_lock_never_holds_more_than_fits_and_nobody_waits_for_who_comes_later() {
+    use rand::{RngExt, SeedableRng};
+    let seed = 20_261_201;
+    let mut rng = rand::rngs::StdRng::seed_from_u64(seed);
+    for round in 0..2_000 {
+        let capacity = rng.random_range(1..6);
+        let mut codes: Vec<Code> = (0..rng.random_range(1..12))
+            .map(|n| {
+                let from = at("01T00:00") + Duration::hours(rng.random_range(0..72));
+                let until = from + Duration::hours(rng.random_range(1..60));
+                Code {
+                    desired: Some(Window { from, until }),
+                    ..code(n, Status::Waiting, "01T14:00", "03T11:00")
+                }
+            })
+            .collect();
+        let mut begun: BTreeSet<PinId> = BTreeSet::new();
+        let mut now = at(NOW);
+        for step in 0..60 {
+            let told = format!("seed {seed} round {round} step {step}");
+            let chosen = hold(capacity, &codes, now);
+            let due = |code: &Code| code.desired.is_some();
+            let before: BTreeSet<PinId> = codes
+                .iter()
+                .filter(|code| code.holds_slot())
+                .map(|code| code.pin)
+                .collect();
+            for code in &mut codes {
+                let over = code.desired.is_none_or(|window| window.until <= now);
+                match (chosen.contains(&code.pin), code.status) {
+                    // What goes takes its time.
+                    (_, Status::Removing) if rng.random_range(0..2) == 0 => {}
+                    (_, Status::Removing) => code.status = Status::Removed,
+                    (_, Status::Set) if over => {
+                        code.status = Status::Removing;
+                        code.desired = None;
+                    }
+                    (true, _) => {
+                        code.status = Status::Set;
+                        code.confirmed_until = code.desired.map(|window| window.until);
+                        code.last_error = None;
+                    }
+                    (false, Status::Set) => {
+                        assert!(!begun.contains(&code.pin), "{told}: taken from who is in");
+                        code.status = Status::Waiting;
+                        code.confirmed_until = None;
+                        code.last_error = Some(EffectError::DeviceFull);
+                    }
+                    (false, _) if over => {
+                        code.status = Status::Removed;
+                        code.desired = None;
+                    }
+                    (false, _) => {}
+                }
+            }
+            let on_lock: BTreeSet<PinId> = codes
+                .iter()
+                .filter(|code| code.holds_slot())
+                .map(|code| code.pin)
+                .collect();
+            let most = before.union(&on_lock).count();
+            assert!(most <= capacity, "{told}: {most} at once");
+            begun = codes
+                .iter()
+                .filter(|code| code.status == Status::Set)
+                .filter(|code| code.desired.is_some_and(|window| window.from <= now))
+                .map(|code| code.pin)
+                .collect();
+            // Once nothing moves any more, nobody waits for one who comes later.
+            if hold(capacity, &codes, now) == on_lock {
+                let starts = |wanted: &dyn Fn(&Code) -> bool| -> Vec<DateTime<Utc>> {
+                    let these = codes.iter().filter(|code| due(code) && wanted(code));
+                    these.filter_map(|code| Some(code.desired?.from)).collect()
+                };
+                let first_waits = starts(&|code| code.status == Status::Waiting);
+                let last_held =
+                    starts(&|code| code.status == Status::Set && !begun.contains(&code.pin));
+                let (first, last) = (first_waits.iter().min(), last_held.iter().max());
+                assert!(
+                    first.zip(last).is_none_or(|(first, last)| last <= first),
+                    "{told}: {first:?} waits for {last:?}"
+                );
+            }
+            now += Duration::minutes(rng.random_range(0..180));
+        }
+    }
+}

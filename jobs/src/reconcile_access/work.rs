@@ -2,12 +2,13 @@
 
 use super::choose::{Chooser, Taken};
 use super::next_to;
-use crate::Env;
+use crate::{Env, effects};
 use chrono::{DateTime, Utc};
 use portal_domain::access::{self, Access, Change, Current, Decision, Existing, Facts, Withhold};
 use portal_domain::pin::Unavailable;
 use portal_domain::{
-    EventKind, KeychainId, PinId, ReservationState, ReservationTransfer, SubjectKind, WithheldCode,
+    DevicePinStatus, EventKind, KeychainId, PinId, ReservationState, ReservationTransfer,
+    SubjectKind, WithheldCode,
 };
 use portal_store::event::{Actor, NewEvent};
 use portal_store::keychain::{self, Keychain};
@@ -111,7 +112,39 @@ impl Work<'_> {
             .transferred_at
             .get_or_insert(self.now.into());
         self.resolve_kept(tx).await?;
+        self.leave_rooms(tx).await?;
         Ok(Ok(()))
+    }
+
+    /// The rooms the guest moved from close once the luggage had its time, which begins when every
+    /// lock of the new room has taken the PIN: nobody stands before two closed doors.
+    async fn leave_rooms(&mut self, tx: &mut Tx) -> Result<(), DbError> {
+        let (property, id) = (self.reservation.property_id, self.reservation.id);
+        let left = keychain::superseded(tx, property, id, self.now).await?;
+        let luggage = self.now + self.facts.policy.luggage();
+        if left.iter().all(|keychain| *keychain.ends_at <= luggage) {
+            return Ok(());
+        }
+        let current = keychain::current(tx, property, &[id]).await?.pop();
+        let Some(current) = current else {
+            return Ok(());
+        };
+        if !effects::main_door_has(tx, property, &current, &[DevicePinStatus::Set]).await? {
+            return Ok(());
+        }
+        for mut keychain in left {
+            if *keychain.ends_at <= luggage {
+                continue;
+            }
+            keychain.ends_at = luggage.into();
+            keychain.generation += 1;
+            keychain::save(tx, &keychain).await?;
+            let doors = keychain::doors(tx, property, &[keychain.id]).await?;
+            let doors: Vec<_> = doors.iter().map(keychain::KeychainDoor::door).collect();
+            keychain::set_doors(tx, &keychain, &doors).await?;
+            self.event(EventKind::KeychainRescheduled, keychain.id);
+        }
+        Ok(())
     }
 
     /// The PIN for an access. `None`: somebody took it in this very moment.
@@ -275,7 +308,6 @@ impl Work<'_> {
         change: Change,
         pin: PinId,
     ) -> Result<(), DbError> {
-        let property = self.reservation.property_id;
         let main = access.doors[0].space;
         let Some(mut keychain) = live else {
             let keychain = self.new_keychain(access, pin);
@@ -287,17 +319,9 @@ impl Work<'_> {
         let kind = match change {
             Change::Supersede => {
                 let next = self.new_keychain(access, pin);
-                let luggage = self.now + self.facts.policy.luggage();
                 keychain.superseded_by = Some(next.id);
-                keychain.ends_at = (*keychain.ends_at).min(luggage).into();
                 keychain.generation += 1;
-                let old: Vec<_> = keychain::doors(tx, property, &[keychain.id])
-                    .await?
-                    .iter()
-                    .map(keychain::KeychainDoor::door)
-                    .collect();
                 keychain::save(tx, &keychain).await?;
-                keychain::set_doors(tx, &keychain, &old).await?;
                 keychain::insert(tx, &next).await?;
                 keychain::set_doors(tx, &next, &access.doors).await?;
                 self.event(EventKind::KeychainCreated, next.id);
