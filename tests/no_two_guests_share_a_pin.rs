@@ -10,6 +10,7 @@ use portal_domain::{
     Window,
 };
 use portal_jobs::Env;
+use portal_mews::fake::Booking;
 use portal_store::device_pin::{self, DevicePin};
 use portal_store::page::Page;
 use portal_store::pin::{Uses, insert, occupy, of_reservation, open, retire};
@@ -462,4 +463,44 @@ async fn when_a_lock_looks_at_the_beginning_only() {
         until: window.until + Duration::days(3),
     };
     assert!(!begins(2, None, later).await, "when the other has left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn digits_a_lock_has_not_forgotten_are_nobody_elses() {
+    let portal = Portal::start().await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let (lock, _) = (hotel.door("101").await, hotel.door("102").await);
+    let policy = serde_json::json!({ "property": hotel.id, "cooldownDays": 0 });
+    hotel.tell("policyUpdate", policy).await;
+    let now = portal.env.now();
+    let hours = |n: i64| now + Duration::hours(n);
+    for (number, room, from, until) in [("31", "101", 1, 5), ("32", "102", 48, 72)] {
+        let stay = Booking::new(hours(from), hours(until)).number(number);
+        portal.mews.book(&hotel.enterprise, &stay.room(room));
+    }
+    portal.next_look().await;
+    let pin = hotel.reveal("31").await;
+    let keychain = hotel.reservation("32").await["keychain"]["id"].clone();
+    let rotate = serde_json::json!({ "keychain": keychain, "reason": "asked for",
+        "pin": { "code": pin, "wish": "STRICT" } });
+    hotel.tell("pinRotate", rotate).await;
+    portal.settle().await;
+    assert_eq!(hotel.reveal("32").await, pin, "free for then");
+    portal.locks.set_online(&lock, false);
+    // As long as the time of the code is not over nothing happens.
+    portal.later(hours(16) - portal.env.now()).await;
+    assert!(
+        portal.locks.opens(&lock, &pin, hours(4)),
+        "the lock has not forgotten"
+    );
+    assert_eq!(hotel.reveal("32").await, pin);
+    portal.later(hours(30) - portal.env.now()).await;
+    portal.settle().await;
+    let is = hotel.reveal("32").await;
+    assert_ne!(is, pin, "whoever is to come gets another");
+    assert_eq!(hotel.in_mews("32"), [is]);
+    // The lock comes back and forgets.
+    portal.locks.set_online(&lock, true);
+    portal.later(Duration::minutes(10)).await;
+    assert_eq!(portal.locks.codes(&lock), []);
 }

@@ -14,6 +14,7 @@ mod gate;
 pub mod hook;
 pub mod integration;
 mod job;
+mod lingering;
 pub mod plan;
 mod program_devices;
 mod push_pins;

@@ -7,7 +7,7 @@
 use crate::job::{Job, enqueue_at};
 use crate::{
     ComparePins, Env, ProgramDevices, PushPins, ReconcileAccess, SyncDevices, SyncReservations,
-    SyncRooms, ValidateIntegration, deadlines,
+    SyncRooms, ValidateIntegration, deadlines, lingering,
 };
 use chrono::{DateTime, Duration, Utc};
 use portal_domain::{AppCategory, DeviceId, PropertyId, ReservationId, ValidationTrigger};
@@ -58,7 +58,8 @@ async fn sweep_since(env: &Env, started: Option<DateTime<Utc>>) -> Result<(), Db
         // What piled up while nobody worked is under way, not late.
         return Ok(());
     }
-    deadlines::look(env).await
+    deadlines::look(env).await?;
+    lingering::look(env).await
 }
 
 /// One round.

@@ -1,12 +1,14 @@
 //! PINs: sealed, found by keyed index, never two alike in a house at one time.
 
 use crate::conn::{Conn, DbError, on};
-use crate::schema::pins;
+use crate::schema::{device_pins, pins};
 use crate::seal::{DataKey, Place, Sealer};
 use crate::{device_pin, key};
 use chrono::{DateTime, Duration, Utc};
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
+use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
 use portal_domain::pin::{Lock, Others, Proof, Use};
 use portal_domain::sql::Timestamp;
@@ -273,6 +275,101 @@ pub async fn occupy(
                 .filter(pins::id.eq(id)),
         )
         .set((pins::occupied_from.eq(from), pins::occupied_until.eq(until)))
+        .execute(c)
+        .await
+    });
+    match updated {
+        Ok(_) => Ok(true),
+        Err(error) if is_taken(&error) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// PINs that a device has not forgotten, or cannot, and that would be anybody's before then.
+pub async fn running_out(
+    conn: &mut Conn,
+    before: DateTime<Utc>,
+) -> QueryResult<Vec<(PropertyId, PinId)>> {
+    let mut found = Vec::new();
+    // In words the indexes of these few rows are made with, which a parameter would not match.
+    for status in ["status = 'REMOVING'", "status = 'RESIDUAL'"] {
+        let rows: Vec<(PropertyId, PinId)> = on!(conn, c => {
+            device_pins::table
+                .inner_join(pins::table.on(pins::id.eq(device_pins::pin_id)))
+                .filter(sql::<Bool>(status))
+                .filter(pins::occupied_until.le(Timestamp(before)))
+                .select((pins::property_id, pins::id))
+                .load(c)
+                .await
+        })?;
+        found.extend(rows);
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+/// Other PINs with the same digits that are somebody's between the end of this one's time and `until`.
+pub async fn alike(
+    conn: &mut Conn,
+    property: PropertyId,
+    id: PinId,
+    until: DateTime<Utc>,
+) -> QueryResult<Vec<PinId>> {
+    on!(conn, c => {
+        let this: Option<(Vec<u8>, Timestamp)> = pins::table
+            .filter(pins::property_id.eq(property))
+            .filter(pins::id.eq(id))
+            .select((pins::code_index, pins::occupied_until))
+            .first(c)
+            .await
+            .optional()?;
+        let Some((code, from)) = this else {
+            return Ok(Vec::new());
+        };
+        pins::table
+            .filter(pins::property_id.eq(property))
+            .filter(pins::code_index.eq(code))
+            .filter(pins::id.ne(id))
+            .filter(pins::occupied_from.lt(Timestamp(until)))
+            .filter(pins::occupied_until.gt(from))
+            .filter(pins::occupied_from.lt(pins::occupied_until))
+            .select(pins::id)
+            .load(c)
+            .await
+    })
+}
+
+/// Lets go of the time of PINs: they are nobody's any more.
+pub async fn release(conn: &mut Conn, property: PropertyId, ids: &[PinId]) -> QueryResult<usize> {
+    on!(conn, c => {
+        diesel::update(
+            pins::table
+                .filter(pins::property_id.eq(property))
+                .filter(pins::id.eq_any(ids)),
+        )
+        .set(pins::occupied_until.eq(pins::occupied_from))
+        .execute(c)
+        .await
+    })
+}
+
+/// Makes a PIN's time longer. False when another guest has the code then; the same caution as with
+/// [`insert`] holds.
+pub async fn extend(
+    conn: &mut Conn,
+    property: PropertyId,
+    id: PinId,
+    until: DateTime<Utc>,
+) -> Result<bool, DbError> {
+    let updated = on!(conn, c => {
+        diesel::update(
+            pins::table
+                .filter(pins::property_id.eq(property))
+                .filter(pins::id.eq(id))
+                .filter(pins::occupied_until.lt(Timestamp(until))),
+        )
+        .set(pins::occupied_until.eq(Timestamp(until)))
         .execute(c)
         .await
     });
