@@ -3,6 +3,7 @@
 use crate::harness::{Hotel, Portal};
 use chrono::Duration;
 use portal_domain::DeviceRule;
+use portal_mews::fake::NewRoom;
 use serde_json::{Value, json};
 
 const LINK: &str = "mutation($main: ID!, $linked: ID!) { spaceLink(input: {mainSpace: $main, linkedSpace: $linked}) {
@@ -175,4 +176,105 @@ async fn a_common_door_that_cannot_take_the_pin_is_left_out_for_who_is_in_the_ho
     assert_eq!(doors(&hotel, "32").await, ["MAIN Room 101", "COMMON Gate"]);
     assert_eq!(hotel.reveal("32").await.len(), 4);
     assert_eq!(portal.locks.codes(&gate).len(), 2);
+}
+
+/// A guest in the house who sleeps in a bed and has the door of the dorm, and the lock of that door.
+async fn in_a_dorm(portal: &Portal) -> (Hotel<'_>, String) {
+    let hotel = portal.hotel("Aurora").await;
+    let dorm = NewRoom::new("Dorm").category(Some("Dorm"));
+    portal.mews.add_room(&hotel.enterprise, &dorm);
+    let bed = NewRoom::new("Bed A").category(Some("Bed")).parent("Dorm");
+    portal.mews.add_room(&hotel.enterprise, &bed);
+    let hotel = hotel.with_mews().await;
+    hotel.map("Dorm", "The dorm").await;
+    let lock = hotel.install("The dorm", "Dorm door").await;
+    hotel.book("31", Some("Bed A"));
+    portal.next_look().await;
+    portal.mews.check_in("31");
+    portal.next_look().await;
+    assert_eq!(doors(&hotel, "31").await, ["MAIN The dorm"]);
+    (hotel, lock)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nearer_lock_takes_nothing_from_who_is_in_the_house() {
+    let portal = Portal::start().await;
+    let (hotel, dorm) = in_a_dorm(&portal).await;
+    let pin = hotel.reveal("31").await;
+    // The locker takes four digits, the guest's PIN has six.
+    hotel.map("Bed A", "Locker A").await;
+    let rules = [DeviceRule::Lengths(vec![4])];
+    let locker = hotel.install_with("Locker A", "Locker lock", &rules).await;
+    portal.settle().await;
+    assert_eq!(doors(&hotel, "31").await, ["MAIN The dorm"]);
+    assert_eq!(hotel.reveal("31").await, pin);
+    assert!(portal.locks.opens(&dorm, &pin, portal.env.now()));
+    assert_eq!(portal.locks.codes(&locker), []);
+    // Whatever the PMS changes next but the room, it stays so.
+    let now = portal.env.now();
+    let [from, until] = [now - Duration::hours(1), now + Duration::hours(90)];
+    portal.mews.redate("31", from, until);
+    portal.next_look().await;
+    assert_eq!(doors(&hotel, "31").await, ["MAIN The dorm"]);
+    assert_eq!(hotel.reveal("31").await, pin);
+    assert!(
+        portal
+            .locks
+            .opens(&dorm, &pin, until - Duration::minutes(1))
+    );
+    // With another PIN by a person's hand the guest has both.
+    let keychain = hotel.reservation("31").await["keychain"]["id"].clone();
+    let input = json!({ "keychain": keychain, "reason": "the guest wants a locker" });
+    hotel.tell("pinRotate", input).await;
+    portal.settle().await;
+    let pin = hotel.reveal("31").await;
+    let now = portal.env.now();
+    assert_eq!(
+        doors(&hotel, "31").await,
+        ["MAIN Locker A", "PARENT The dorm"]
+    );
+    assert!(portal.locks.opens(&dorm, &pin, now) && portal.locks.opens(&locker, &pin, now));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nearer_lock_that_would_cost_a_guest_in_the_house_a_common_door_is_asked_about() {
+    let portal = Portal::start().await;
+    let (hotel, _) = in_a_dorm(&portal).await;
+    let gate = common_area(&hotel, "Gate").await;
+    hotel
+        .ask(LINK, ends(&hotel, "The dorm", "Gate").await)
+        .await;
+    portal.settle().await;
+    assert_eq!(doors(&hotel, "31").await, ["MAIN The dorm", "COMMON Gate"]);
+    let pin = hotel.reveal("31").await;
+
+    // The gate is linked to the dorm, and not to the locker.
+    hotel.add_space("Locker A", "ROOM").await;
+    hotel.install("Locker A", "Locker lock").await;
+    let mut input =
+        json!({ "room": hotel.room("Bed A").await, "space": hotel.space("Locker A").await });
+    let map = "mutation($input: RoomMapInput!) { roomMap(input: $input) { userErrors { code message } } }";
+    let asked = hotel.ask(map, json!({ "input": input })).await;
+    let expected = json!([{"code": "IN_HOUSE_GUESTS",
+        "message": "1 guests in the house use this. Confirm with a reason to go on."}]);
+    assert_eq!(asked["roomMap"]["userErrors"], expected);
+    portal.settle().await;
+    assert_eq!(doors(&hotel, "31").await, ["MAIN The dorm", "COMMON Gate"]);
+    assert!(portal.locks.opens(&gate, &pin, portal.env.now()));
+
+    input["endInHouseAccess"] = json!(true);
+    let no_reason = hotel.ask(map, json!({ "input": input })).await;
+    assert_eq!(
+        no_reason["roomMap"]["userErrors"][0]["code"],
+        json!("REASON_MISSING")
+    );
+    input["reason"] = json!("lockers were promised");
+    hotel.tell("roomMap", input).await;
+    portal.settle().await;
+    assert_eq!(
+        doors(&hotel, "31").await,
+        ["MAIN Locker A", "PARENT The dorm"]
+    );
+    portal.later(Duration::minutes(61)).await;
+    assert!(!portal.locks.opens(&gate, &pin, portal.env.now()));
 }

@@ -3,6 +3,7 @@
 use crate::harness::{Hotel, Portal, text};
 use chrono::Duration;
 use portal_domain::Role;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 const PLAN: &str = "mutation($change: PlanChange!) { planCreate(input: {change: $change}) {
@@ -181,6 +182,48 @@ async fn what_the_pms_would_do_can_be_looked_at_and_not_applied() {
     let planned = plan(&hotel, json!({ "integrationDisconnect": link })).await;
     assert_eq!(lines(&planned), Vec::<String>::new());
     assert_eq!(hotel.status().await, "CONNECTED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_new_token_would_bring_is_told_before_anyone_asks_for_one() {
+    let portal = Portal::start().await;
+    let hotel = portal.house("Aurora", &["101"]).await;
+    hotel.book("31", Some("101"));
+    hotel.book("32", Some("102"));
+    portal.next_look().await;
+    let link = hotel.integration().await["id"].clone();
+    let change = json!({ "integrationReconnect": link });
+    // While it works another token changes nothing for anyone.
+    assert_eq!(
+        lines(&plan(&hotel, change.clone()).await),
+        Vec::<String>::new()
+    );
+    portal.mews.revoke_tokens(&hotel.enterprise);
+    portal.next_look().await;
+    portal.later(Duration::seconds(95)).await;
+    assert_eq!(hotel.status().await, "BROKEN");
+    let _lock = hotel.door("102").await;
+    portal.settle().await;
+    assert_eq!(hotel.access("32").await.1, "INTEGRATION_BROKEN");
+    let planned = plan(&hotel, change).await;
+    let expected = [
+        "32: DOOR_ADD Room 102",
+        "32: KEYCHAIN_CREATE",
+        "32: PIN_STORE",
+    ];
+    assert_eq!(lines(&planned), expected);
+    assert_eq!(planned["applicable"], json!(false));
+    assert_eq!(
+        code(&apply(&hotel, &planned, false, None).await),
+        "NOT_APPLICABLE"
+    );
+    assert_eq!(hotel.status().await, "BROKEN");
+    // And so it is.
+    let token = portal.mews.add_access_token(&hotel.enterprise);
+    hotel.reconnect(token.expose_secret()).await;
+    portal.settle().await;
+    assert_eq!(hotel.access("32").await.0, "TRANSFERRED");
+    assert_eq!(hotel.in_mews("32").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

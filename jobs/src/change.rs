@@ -1,15 +1,17 @@
 //! Changes people make that concern the keychains of many reservations: what is stored, logged and
 //! audited, and whom they concern. A mutation makes one at once; a plan tries one first.
 
+use crate::reconcile_access::facts;
 use crate::{Env, ROOM_GONE, staff_access, trigger};
 use chrono::{DateTime, Utc};
+use portal_domain::access::{self, Decision};
 use portal_domain::{
-    DeviceId, EventKind, IntegrationId, Policy, PropertyId, PropertyMode, ReservationId, RoomId,
-    SpaceId, SubjectKind, UserId,
+    AppCategory, DeviceId, EventKind, IntegrationId, IntegrationStatus, Policy, PropertyId,
+    PropertyMode, ReservationId, RoomId, SpaceId, SubjectKind, SyncState, UserId,
 };
 use portal_store::audit::{self, NewEntry};
 use portal_store::event::{self, Actor, NewEvent};
-use portal_store::keychain::{self, Keychain};
+use portal_store::keychain::{self, Keychain, KeychainDoor};
 use portal_store::reservation::{self, Concerned, Reservation};
 use portal_store::{Conn, DbError, Tx, device, integration, problem, property, room, space_link};
 use serde::{Deserialize, Serialize};
@@ -71,6 +73,12 @@ pub enum Change {
         /// The integration.
         integration: IntegrationId,
     },
+    /// An integration gets a new token of its account, and has caught up. Only planned here: a token
+    /// is written nowhere but where it is kept.
+    IntegrationReconnect {
+        /// The integration.
+        integration: IntegrationId,
+    },
     /// A reservation gets another room. Only planned here: the PMS assigns rooms.
     RoomAssign {
         /// The reservation.
@@ -96,7 +104,9 @@ impl Change {
     pub fn is_ours(&self) -> bool {
         !matches!(
             self,
-            Self::IntegrationDisconnect { .. } | Self::RoomAssign { .. }
+            Self::IntegrationDisconnect { .. }
+                | Self::IntegrationReconnect { .. }
+                | Self::RoomAssign { .. }
         )
     }
 
@@ -129,6 +139,39 @@ impl Change {
             }
         }
         Ok(guests)
+    }
+
+    /// How many guests in the house lose a door by it though they keep their room, now that it is made:
+    /// a nearer door became the main one, and what was linked to the other is not linked to it.
+    pub async fn loses(
+        &self,
+        tx: &mut Tx,
+        property: PropertyId,
+        concerned: &[ReservationId],
+        now: DateTime<Utc>,
+    ) -> Result<usize, DbError> {
+        let adds = matches!(self, Self::RoomMap { .. } | Self::DeviceInstall { .. });
+        let Some(house) = property::by_id(tx, property).await?.filter(|_| adds) else {
+            return Ok(0);
+        };
+        let mut stays = reservation::by_ids(tx, property, concerned).await?;
+        stays.retain(Reservation::in_house);
+        let mut lose = 0;
+        for stay in stays {
+            let found = keychain::current(tx, property, &[stay.id]).await?.pop();
+            let Some(keychain) = found.filter(|keychain| !keychain.status(now).is_over()) else {
+                continue;
+            };
+            let facts = facts(tx, &house, &stay).await?;
+            let Decision::Grant(access) = access::decide(&facts, now) else {
+                continue;
+            };
+            let has = keychain::doors(tx, property, &[keychain.id]).await?;
+            let keeps =
+                |door: &KeychainDoor| access.doors.iter().any(|to| to.space == door.space_id);
+            lose += usize::from(!has.iter().all(keeps));
+        }
+        Ok(lose)
     }
 
     /// The keychains that guests in the house keep although their room was unassigned or leads to
@@ -191,7 +234,8 @@ impl Change {
             Self::PolicyUpdate { .. } | Self::SetMode { .. } => {
                 reservation::open_of(conn, property, &Concerned::All).await?
             }
-            Self::IntegrationDisconnect { integration } => {
+            Self::IntegrationDisconnect { integration }
+            | Self::IntegrationReconnect { integration } => {
                 let concerned = Concerned::Integration(*integration);
                 reservation::open_of(conn, property, &concerned).await?
             }
@@ -263,7 +307,16 @@ impl Change {
             }
             Self::IntegrationDisconnect { integration } => {
                 if let Some(mut row) = integration::lock(tx, property, *integration).await? {
-                    row.status = portal_domain::IntegrationStatus::Disconnected;
+                    row.status = IntegrationStatus::Disconnected;
+                    integration::save(tx, &row).await?;
+                }
+            }
+            Self::IntegrationReconnect { integration } => {
+                if let Some(mut row) = integration::lock(tx, property, *integration).await? {
+                    row.status = IntegrationStatus::Connected;
+                    if row.category == AppCategory::Pms {
+                        row.sync_state = Some(SyncState::Current);
+                    }
                     integration::save(tx, &row).await?;
                 }
             }

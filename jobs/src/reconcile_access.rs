@@ -88,6 +88,7 @@ pub(crate) async fn reconcile(
         reservation: &mut reservation,
         facts: &facts,
         events: Vec::new(),
+        same_room: false,
         left: Vec::new(),
         touched: Vec::new(),
         fault: None,

@@ -33,11 +33,37 @@ pub(crate) fn consent(guests: usize, agreed: Option<bool>, reason: Option<&str>)
 /// Makes a change, and lets the decisions about whom it concerns follow.
 pub(crate) async fn make(
     ctx: &Context<'_>,
-    mut tx: Tx,
+    tx: Tx,
     property: PropertyId,
     change: &Change,
     reason: Option<&str>,
 ) -> Result<()> {
+    make_if(ctx, tx, property, change, Some(true), reason, false).await?;
+    Ok(())
+}
+
+/// The same for one that adds a door and may take others from guests in the house, whose keys lead
+/// elsewhere by it: made only where nobody loses one, or the person has agreed.
+pub(crate) async fn make_agreed(
+    ctx: &Context<'_>,
+    tx: Tx,
+    property: PropertyId,
+    change: &Change,
+    agreed: Option<bool>,
+    reason: Option<&str>,
+) -> Result<Consent> {
+    make_if(ctx, tx, property, change, agreed, reason, true).await
+}
+
+async fn make_if(
+    ctx: &Context<'_>,
+    mut tx: Tx,
+    property: PropertyId,
+    change: &Change,
+    agreed: Option<bool>,
+    reason: Option<&str>,
+    asks: bool,
+) -> Result<Consent> {
     let (env, viewer) = (ctx.env()?, ctx.viewer()?);
     let actor = viewer.actor();
     let by = By {
@@ -47,7 +73,17 @@ pub(crate) async fn make(
     };
     let concerned = change.concerned(&mut tx, property, env.now()).await?;
     change.make(&mut tx, env, property, &by).await?;
+    if asks {
+        let guests = change
+            .loses(&mut tx, property, &concerned, env.now())
+            .await?;
+        let consent = consent(guests, agreed, reason);
+        if !matches!(consent, Consent::Given) {
+            tx.rollback().await?;
+            return Ok(consent);
+        }
+    }
     trigger::reservations(&mut tx, env, property, &concerned).await?;
     tx.commit().await?;
-    Ok(())
+    Ok(Consent::Given)
 }

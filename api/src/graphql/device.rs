@@ -1,6 +1,6 @@
 //! Devices: locks, and installing them in spaces.
 
-use super::change::{Consent, consent, make};
+use super::change::{Consent, consent, make, make_agreed};
 use super::id::Kind;
 use super::integration::Integration;
 use super::property::Property;
@@ -160,6 +160,10 @@ impl From<&portal_domain::DeviceRule> for DeviceRule {
 pub struct DeviceInstallInput {
     /// Device to install.
     device: ID,
+    /// Go on although guests in house lose a door. Needs a reason.
+    end_in_house_access: Option<bool>,
+    /// Why, for the audit log. Required when guests in house lose a door.
+    reason: Option<String>,
     /// Where.
     space: ID,
 }
@@ -173,6 +177,10 @@ payload! {
     AlreadyInstalled,
     /// There is no such device, or it is not the caller's to see.
     DeviceNotFound,
+    /// Guests in house would lose a door; the message says how many.
+    InHouseGuests,
+    /// A reason is required.
+    ReasonMissing,
     /// The space is archived.
     SpaceArchived,
     /// There is no such space, or it is not the caller's to see.
@@ -221,17 +229,23 @@ impl DeviceMutation {
         use DeviceInstallErrorCode as Code;
         ctx.require_anywhere(Permission::DevicesWrite)?;
         let refused = |code, field, message: &str| {
-            Ok(Some(DeviceInstallPayload::refused(
-                code,
-                Some(field),
-                message,
-            )))
+            Ok(Some(DeviceInstallPayload::refused(code, field, message)))
         };
         let Some(target) = property::own_row(ctx, Kind::Device, &input.device)? else {
-            return refused(Code::DeviceNotFound, "device", "There is no such device.");
+            return refused(
+                Code::DeviceNotFound,
+                Some("device"),
+                "There is no such device.",
+            );
         };
         ctx.require(Permission::DevicesWrite, target.property)?;
-        let no_space = || refused(Code::SpaceNotFound, "space", "There is no such space.");
+        let no_space = || {
+            refused(
+                Code::SpaceNotFound,
+                Some("space"),
+                "There is no such space.",
+            )
+        };
         let Some(space_id) = id::row_of(Kind::Space, &input.space)
             .filter(|space| space.property == target.property)
             .map(|space| SpaceId(space.row))
@@ -241,14 +255,18 @@ impl DeviceMutation {
         let mut tx = ctx.env()?.db.begin_in(target.property).await?;
         let found = device::lock(&mut tx, target.property, DeviceId(target.row)).await?;
         let Some(row) = found else {
-            return refused(Code::DeviceNotFound, "device", "There is no such device.");
+            return refused(
+                Code::DeviceNotFound,
+                Some("device"),
+                "There is no such device.",
+            );
         };
         let Some(space) = space::by_id(&mut tx, target.property, space_id).await? else {
             return no_space();
         };
         if space.archived_at.is_some() {
             let message = format!("{} is archived.", space.name);
-            return refused(Code::SpaceArchived, "space", &message);
+            return refused(Code::SpaceArchived, Some("space"), &message);
         }
         match row.space_id {
             Some(here) if here == space_id => {
@@ -259,7 +277,7 @@ impl DeviceMutation {
             }
             Some(_) => {
                 let message = format!("{} is installed elsewhere. Remove it first.", row.name);
-                return refused(Code::AlreadyInstalled, "device", &message);
+                return refused(Code::AlreadyInstalled, Some("device"), &message);
             }
             None => {}
         }
@@ -267,7 +285,14 @@ impl DeviceMutation {
             device: row.id,
             space: space_id,
         };
-        make(ctx, tx, target.property, &change, None).await?;
+        let (agreed, reason) = (input.end_in_house_access, input.reason.as_deref());
+        match make_agreed(ctx, tx, target.property, &change, agreed, reason).await? {
+            Consent::Asked(message) => return refused(Code::InHouseGuests, None, &message),
+            Consent::ReasonMissing => {
+                return refused(Code::ReasonMissing, Some("reason"), "Give a reason.");
+            }
+            Consent::Given => {}
+        }
         let mut conn = read(ctx).await?;
         let row = device::by_ids(&mut conn, target.property, &[row.id]).await?;
         Ok(Some(DeviceInstallPayload {

@@ -174,8 +174,11 @@ pub enum PlanChange {
     DeviceInstall(PlanDevice),
     /// Removing a device.
     DeviceRemove(ID),
-    /// Disconnecting an integration. A new token of the same account changes nothing for anyone.
+    /// Disconnecting an integration.
     IntegrationDisconnect(ID),
+    /// A new token of the same account. What changed in the property management system while it was
+    /// away is not known before, and follows it.
+    IntegrationReconnect(ID),
     /// Changing the policy.
     PolicyUpdate(PolicyUpdateInput),
     /// Another room for a reservation.
@@ -392,6 +395,10 @@ async fn read_change(ctx: &Context<'_>, input: &PlanChange) -> Read {
             let integration = IntegrationId(row);
             (at, Change::IntegrationDisconnect { integration })
         }),
+        PlanChange::IntegrationReconnect(id) => one(Kind::Integration, id)?.map(|(at, row)| {
+            let integration = IntegrationId(row);
+            (at, Change::IntegrationReconnect { integration })
+        }),
         PlanChange::RoomAssign(input) => {
             let stay = (Kind::Reservation, &input.reservation);
             two(stay, (Kind::Room, &input.room))?.map(|(property, stay, room)| {
@@ -486,7 +493,8 @@ async fn fits(ctx: &Context<'_>, property: PropertyId, change: &Change) -> Resul
                 .is_some()
                 && room::by_id(conn, property, *room).await?.is_some()
         }
-        Change::IntegrationDisconnect { integration } => {
+        Change::IntegrationDisconnect { integration }
+        | Change::IntegrationReconnect { integration } => {
             let row = integration::by_id(conn, property, *integration).await?;
             row.is_some_and(|row| row.status.is_live())
         }

@@ -1,6 +1,6 @@
 //! Rooms of the PMS, and mapping them to spaces.
 
-use super::change::{Consent, consent, make};
+use super::change::{Consent, consent, make, make_agreed};
 use super::integration::Integration;
 use super::loaders::SpaceOf;
 use super::property::Property;
@@ -156,6 +156,10 @@ impl Room {
 /// Input of roomMap.
 #[derive(InputObject)]
 pub struct RoomMapInput {
+    /// Go on although guests in house lose a door. Needs a reason.
+    end_in_house_access: Option<bool>,
+    /// Why, for the audit log. Required when guests in house lose a door.
+    reason: Option<String>,
     /// Room to map.
     room: ID,
     /// Space it leads to.
@@ -169,6 +173,10 @@ payload! {
     ;
     /// The room is mapped to another space; unmap it first.
     AlreadyMapped,
+    /// Guests in house would lose a door; the message says how many.
+    InHouseGuests,
+    /// A reason is required.
+    ReasonMissing,
     /// There is no such room, or it is not the caller's to see.
     RoomNotFound,
     /// The space is archived.
@@ -276,7 +284,19 @@ impl RoomMutation {
             room: room_id,
             space: space_id,
         };
-        make(ctx, tx, target.property, &change, None).await?;
+        let (agreed, reason) = (input.end_in_house_access, input.reason.as_deref());
+        match make_agreed(ctx, tx, target.property, &change, agreed, reason).await? {
+            Consent::Asked(message) => {
+                let payload = RoomMapPayload::refused(Code::InHouseGuests, None, message);
+                return Ok(Some(payload));
+            }
+            Consent::ReasonMissing => {
+                let (code, field) = (Code::ReasonMissing, Some("reason"));
+                let payload = RoomMapPayload::refused(code, field, "Give a reason.");
+                return Ok(Some(payload));
+            }
+            Consent::Given => {}
+        }
         Ok(Some(RoomMapPayload {
             room: Some(Room(row)),
             ..RoomMapPayload::default()

@@ -5,8 +5,7 @@ use chrono::{DateTime, Utc};
 use portal_domain::access::{Door, Facts};
 use portal_domain::pin::{self, Allocated, Asked, Lock, Unavailable, Wish};
 use portal_domain::{
-    DeviceRule, EventKind, KeychainDoorRole, PinId, Policy, PropertyId, ReservationId, SubjectKind,
-    Window,
+    DeviceRule, EventKind, PinId, Policy, PropertyId, ReservationId, SubjectKind, Window,
 };
 use portal_store::event::NewEvent;
 use portal_store::keychain::{self, Keychain};
@@ -37,6 +36,8 @@ pub(crate) struct Chooser<'a> {
     pub(crate) policy: &'a Policy,
     /// Whether a guest in the house holds the keychain.
     pub(crate) in_house: bool,
+    /// Whether the PMS has the guest in the room of the last decision still.
+    pub(crate) same_room: bool,
     /// Numbers a stranger may know: of the room, the reservation.
     pub(crate) known_numbers: Vec<String>,
     /// The digits a person asked for.
@@ -61,6 +62,7 @@ impl<'a> Chooser<'a> {
             reservation: Some(reservation.id),
             policy: &facts.policy,
             in_house: facts.in_house(),
+            same_room: false,
             known_numbers,
             asked: None,
         }
@@ -80,6 +82,7 @@ impl<'a> Chooser<'a> {
             reservation: None,
             policy,
             in_house: false,
+            same_room: false,
             known_numbers: Vec::new(),
             asked: None,
         }
@@ -227,11 +230,13 @@ impl Chooser<'_> {
         }))
     }
 
-    /// Whether the guest is in the house and holds the main door of these.
+    /// Whether the guest is in the house and holds the main door of these, or held it before somebody
+    /// mapped a nearer room or gave one a lock.
     pub(crate) fn is_protected(&self, live: &Keychain, doors: &[Door]) -> bool {
+        let is_main = |door: &Door| door.space == live.main_space_id;
         self.in_house
             && live.revoked_at.is_none()
-            && doors.first().map(|door| door.space) == Some(live.main_space_id)
+            && (doors.first().is_some_and(is_main) || (self.same_room && doors.iter().any(is_main)))
     }
 
     /// The digits of the PIN the keychain has.
@@ -258,7 +263,6 @@ impl Chooser<'_> {
     ) -> Result<Vec<Door>, DbError> {
         let added: Vec<Door> = doors
             .iter()
-            .filter(|door| door.role != KeychainDoorRole::Main)
             .filter(|door| has.iter().all(|has| has.space != door.space))
             .copied()
             .collect();

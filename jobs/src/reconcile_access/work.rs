@@ -7,14 +7,14 @@ use chrono::{DateTime, Utc};
 use portal_domain::access::{self, Access, Change, Current, Decision, Existing, Facts, Withhold};
 use portal_domain::pin::Unavailable;
 use portal_domain::{
-    DevicePinStatus, EventKind, KeychainId, PinId, ReservationState, ReservationTransfer,
-    SubjectKind, WithheldCode,
+    DevicePinStatus, EventKind, KeychainDoorRole, KeychainId, PinId, ReservationState,
+    ReservationTransfer, SubjectKind, WithheldCode,
 };
 use portal_store::event::{Actor, NewEvent};
 use portal_store::keychain::{self, Keychain};
 use portal_store::problem::{self, NewProblem};
 use portal_store::reservation::{self, Reservation};
-use portal_store::{DbError, Tx, space};
+use portal_store::{DbError, Tx, decision, space};
 
 /// One decision being carried out.
 pub(crate) struct Work<'a> {
@@ -23,6 +23,9 @@ pub(crate) struct Work<'a> {
     pub(crate) reservation: &'a mut Reservation,
     pub(crate) facts: &'a Facts,
     pub(crate) events: Vec<NewEvent>,
+    /// Whether the PMS has the guest in the room of the last decision still. Asked for when the main
+    /// door of a guest in the house changes.
+    pub(crate) same_room: bool,
     /// PINs a keychain gave up; others may still use them.
     pub(crate) left: Vec<PinId>,
     /// PINs whose keychains changed: whoever shares one looks again.
@@ -75,6 +78,10 @@ impl Work<'_> {
         });
         let mut access = access.clone();
         if let (Some(live), Some(was)) = (&live, &was) {
+            let moves = access.doors.first().map(|door| door.space) != Some(live.main_space_id);
+            if self.facts.in_house() && moves {
+                self.same_room = self.is_in_the_same_room(tx).await?;
+            }
             self.leave_out(tx, live, &was.doors, &mut access).await?;
         }
         let access = &access;
@@ -247,7 +254,19 @@ impl Work<'_> {
     }
 
     fn chooser(&self) -> Chooser<'_> {
-        Chooser::of(self.env, self.now, self.reservation, self.facts)
+        Chooser {
+            same_room: self.same_room,
+            ..Chooser::of(self.env, self.now, self.reservation, self.facts)
+        }
+    }
+
+    /// Whether the PMS has the guest where the last decision found the guest.
+    async fn is_in_the_same_room(&self, tx: &mut Tx) -> Result<bool, DbError> {
+        let (property, id) = (self.reservation.property_id, self.reservation.id);
+        let last = decision::last(tx, property, id).await?;
+        let facts = last.and_then(|last| serde_json::from_str::<Facts>(&last.facts).ok());
+        let room = |facts: &Facts| facts.rooms.first().map(|room| room.id);
+        Ok(facts.is_some_and(|last| room(&last) == room(self.facts)))
     }
 
     /// A door that was added and would not take the PIN of a guest in the house is left out: the
@@ -273,6 +292,15 @@ impl Work<'_> {
             return Ok(());
         }
         access.doors.retain(|door| !refusing.contains(door));
+        // Where the nearer door is left out, the one the guest has is the main door still.
+        if let Some(n) = access
+            .doors
+            .iter()
+            .position(|door| door.space == live.main_space_id)
+        {
+            access.doors[..=n].rotate_right(1);
+            access.doors[0].role = KeychainDoorRole::Main;
+        }
         let ids: Vec<_> = refusing.iter().map(|door| door.space).collect();
         let spaces = space::by_ids(tx, property, &ids).await?;
         let names: Vec<_> = spaces.iter().map(|space| space.name.as_str()).collect();
