@@ -81,6 +81,10 @@ pub enum DeviceRule {
     Revocable(bool),
     /// Longest label of a code on the lock, in characters.
     Label(u8),
+    /// Times on the device are whole multiples of so many minutes by the clocks of the house.
+    TimeGrid(u16),
+    /// Longest time for which a code can be valid, in days.
+    MaxDays(u16),
 }
 
 impl DeviceRule {
@@ -99,6 +103,8 @@ impl DeviceRule {
             Self::ReadBack(_) => "READ_BACK",
             Self::Revocable(_) => "REVOCABLE",
             Self::Label(_) => "LABEL",
+            Self::TimeGrid(_) => "TIME_GRID",
+            Self::MaxDays(_) => "MAX_DAYS",
         }
     }
 
@@ -118,6 +124,8 @@ impl DeviceRule {
             | Self::UniquePrefix(n)
             | Self::Label(n) => n.to_string(),
             Self::MaxCodes(n) => n.to_string(),
+            Self::TimeGrid(minutes) => format!("{minutes} min"),
+            Self::MaxDays(days) => format!("{days} days"),
             Self::Lead(Lead::Preload { hours }) => format!("{hours} h"),
             Self::Lead(Lead::JustInTime { minutes }) => format!("{minutes} min"),
             Self::ReadBack(what) => what.to_string(),

@@ -25,6 +25,7 @@ mod room;
 pub mod slots;
 #[cfg(feature = "sql")]
 pub mod sql;
+pub mod validity;
 
 pub use code::UnknownCode;
 pub use device::{DeviceConnectivity, DeviceRule, Lead, ReadBack};

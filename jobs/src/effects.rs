@@ -5,14 +5,15 @@ use crate::Env;
 use crate::job::chain;
 use crate::reconcile_access::is_main;
 use chrono::{DateTime, Duration, Utc};
+use chrono_tz::Tz;
 use portal_domain::{
     DeviceId, DevicePinStatus, EffectError, PinId, PinPushId, PinPushStatus, PinPushWait,
-    PinPushWhen, PropertyId, Window,
+    PinPushWhen, PropertyId, Window, local, validity,
 };
 use portal_store::device_pin::{self, DevicePin};
 use portal_store::keychain::{self, Keychain};
 use portal_store::pin_push::{self, PinPush};
-use portal_store::property::Property;
+use portal_store::property::{self, Property};
 use portal_store::reservation::Reservation;
 use portal_store::{DbError, Tx, device, integration};
 use rand::RngExt;
@@ -119,9 +120,7 @@ pub(crate) async fn desire_of_pin(
         .collect();
     let next_end = keychains.iter().map(|keychain| *keychain.ends_at).min();
     touched.next_end = touched.next_end.into_iter().chain(next_end).min();
-    let devices = desire_on_devices(tx, property, pin, &keychains, now).await?;
-    touched.devices.extend(devices);
-    Ok(())
+    desire_on_devices(tx, property, pin, &keychains, now, touched).await
 }
 
 /// Each lock of a PIN shall hold it for the union of the windows of all doors that use it there.
@@ -131,7 +130,8 @@ async fn desire_on_devices(
     pin: PinId,
     keychains: &[Keychain],
     now: DateTime<Utc>,
-) -> Result<Vec<DeviceId>, DbError> {
+    touched: &mut Touched,
+) -> Result<(), DbError> {
     let ids: Vec<_> = keychains.iter().map(|keychain| keychain.id).collect();
     let doors = keychain::doors(tx, property, &ids).await?;
     let spaces: Vec<_> = doors.iter().map(|door| door.space_id).collect();
@@ -155,20 +155,44 @@ async fn desire_on_devices(
                 .or_insert((window, due));
         }
     }
-    let mut touched = Vec::new();
-    for mut row in device_pin::of_pins(tx, property, &[pin]).await? {
+    let mut rows = device_pin::of_pins(tx, property, &[pin]).await?;
+    let mut zone = None;
+    for device in devices
+        .iter()
+        .filter(|device| device.has_times_of_its_own())
+    {
+        let Some((window, _)) = wanted.get_mut(&device.id) else {
+            continue;
+        };
+        let held = rows.iter().find(|row| row.device_id == device.id);
+        let held = held.and_then(DevicePin::desired);
+        let zone = match zone {
+            Some(zone) => zone,
+            None => *zone.insert(zone_of(tx, property).await?),
+        };
+        let told = validity::told(&device.rules(), *window, held, zone, now);
+        *window = told.window;
+        touched.next_end = touched.next_end.into_iter().chain(told.again).min();
+    }
+    for row in &mut rows {
         let wish = wanted.remove(&row.device_id);
-        if change(&mut row, wish, now) {
-            device_pin::save(tx, &row).await?;
-            touched.push(row.device_id);
+        if change(row, wish, now) {
+            device_pin::save(tx, row).await?;
+            touched.devices.push(row.device_id);
         }
     }
     for (device, (window, due)) in wanted {
         let row = DevicePin::new(property, pin, device, window, due, now);
         device_pin::insert(tx, &row).await?;
-        touched.push(device);
+        touched.devices.push(device);
     }
-    Ok(touched)
+    Ok(())
+}
+
+async fn zone_of(tx: &mut Tx, property: PropertyId) -> Result<Tz, DbError> {
+    let house = property::by_id(tx, property).await?;
+    let name = house.and_then(|house| house.time_zone);
+    Ok(local::zone(name.as_deref()))
 }
 
 /// Changes what a device shall hold. False when it is what it was.

@@ -69,6 +69,12 @@ impl Device {
         })
     }
 
+    /// Whether it cannot be told any times for any length.
+    pub fn has_times_of_its_own(&self) -> bool {
+        let of_times = |rule| matches!(rule, DeviceRule::TimeGrid(_) | DeviceRule::MaxDays(_));
+        self.rules().into_iter().any(of_times)
+    }
+
     /// How early it takes codes. `None`: at any time.
     pub fn lead(&self) -> Option<Lead> {
         self.rules().into_iter().find_map(|rule| match rule {

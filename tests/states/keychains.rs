@@ -163,6 +163,44 @@ async fn whatever_ended_it_the_pms_can_bring_the_same_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_state_nobody_knows_gives_nothing_and_takes_nothing() {
+    let portal = Portal::start().await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
+    for (number, from) in [("31", 1), ("32", 60), ("33", 120)] {
+        hotel.book_in(number, "101", from, from + 50);
+    }
+    portal.mews.set_new_state("33", "Frozen");
+    portal.next_look().await;
+    portal.mews.check_in("31");
+    portal.next_look().await;
+    let pins = [hotel.reveal("31").await, hotel.reveal("32").await];
+    portal.mews.set_new_state("31", "Frozen");
+    portal.mews.set_new_state("32", "Frozen");
+    portal.next_look().await;
+    assert_eq!(
+        hotel.access("33").await,
+        is("WITHHELD", "STATE_NOT_ELIGIBLE")
+    );
+    assert_eq!(hotel.all_keychains("33").await, Vec::<Value>::new());
+    for (number, pin) in [("31", &pins[0]), ("32", &pins[1])] {
+        assert_eq!(
+            hotel.access(number).await,
+            is("TRANSFERRED", ""),
+            "{number}"
+        );
+        assert_eq!(&hotel.reveal(number).await, pin, "{number}");
+        assert_eq!(hotel.in_mews(number), [pin.clone()], "{number}");
+    }
+    assert_eq!(portal.locks.codes(&lock).len(), 2);
+    let states = "query($id: ID!) { property(id: $id) { reservations(filter: {number: \"31\"}) {
+        nodes { state rawState } } } }";
+    let told = hotel.ask(states, json!({ "id": hotel.id })).await;
+    let expected = json!([{"state": "UNKNOWN", "rawState": "Frozen"}]);
+    assert_eq!(told["property"]["reservations"]["nodes"], expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_booking_that_is_no_longer_certain_loses_it_until_it_is() {
     let portal = Portal::start().await;
     let hotel = portal.house("Aurora", &[]).await;

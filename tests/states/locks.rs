@@ -176,3 +176,32 @@ async fn a_lock_with_few_slots_holds_who_is_in_and_who_comes_first() {
     assert_eq!(ready.count(), 1, "{told:?}");
     assert_eq!(portal.locks.codes(&lock).len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_with_whole_hours_and_a_longest_time_opens_all_through_a_long_stay() {
+    let portal = Portal::start().await;
+    let hotel = portal.house("Aurora", &[]).await;
+    hotel.map("101", "Room 101").await;
+    let rules = [DeviceRule::TimeGrid(60), DeviceRule::MaxDays(3)];
+    let lock = hotel.install_with("Room 101", "Lock 101", &rules).await;
+    let [from, until] = hotel.book_in("31", "101", 5, 24 * 9);
+    portal.next_look().await;
+    let pin = hotel.reveal("31").await;
+    let (mut now, mut writes) = (from, 0);
+    portal.later(from - portal.env.now()).await;
+    while now < until {
+        assert!(portal.locks.opens(&lock, &pin, now), "at {now}");
+        assert_eq!(hotel.on_lock("31").await["status"], json!("SET"));
+        writes = portal.locks.calls().writes();
+        portal.later(Duration::hours(13)).await;
+        now = portal.env.now();
+    }
+    assert!(
+        writes < 12,
+        "told anew every day and a half, not each time: {writes}"
+    );
+    portal.later(Duration::hours(1)).await;
+    assert_eq!(portal.locks.codes(&lock), []);
+    assert_eq!(hotel.stands("31").await, is("PAST", "REMOVED"));
+    assert_eq!(portal.locks.refused(), Vec::<String>::new());
+}

@@ -106,6 +106,8 @@ pub enum DeviceRuleKind {
     Lengths,
     /// How many codes fit.
     MaxCodes,
+    /// Longest time for which a code can be valid.
+    MaxDays,
     /// At least so many different digits.
     MinDistinct,
     /// Forbidden beginnings.
@@ -118,6 +120,8 @@ pub enum DeviceRuleKind {
     ReadBack,
     /// Whether a code can be taken off before its end.
     Revocable,
+    /// Minutes of which times on the device are whole multiples.
+    TimeGrid,
     /// No two codes on the device with the same first so many digits.
     UniquePrefix,
 }
@@ -147,6 +151,8 @@ impl From<&portal_domain::DeviceRule> for DeviceRule {
             R::ReadBack(_) => DeviceRuleKind::ReadBack,
             R::Revocable(_) => DeviceRuleKind::Revocable,
             R::Label(_) => DeviceRuleKind::Label,
+            R::TimeGrid(_) => DeviceRuleKind::TimeGrid,
+            R::MaxDays(_) => DeviceRuleKind::MaxDays,
         };
         Self {
             rule: kind,

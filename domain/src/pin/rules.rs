@@ -35,7 +35,9 @@ pub fn obeys(code: &str, rule: &DeviceRule) -> bool {
         | DeviceRule::Lead(_)
         | DeviceRule::ReadBack(_)
         | DeviceRule::Revocable(_)
-        | DeviceRule::Label(_) => true,
+        | DeviceRule::Label(_)
+        | DeviceRule::TimeGrid(_)
+        | DeviceRule::MaxDays(_) => true,
     }
 }
 
@@ -107,7 +109,9 @@ pub(super) fn is_about_digits(rule: &DeviceRule) -> bool {
         | DeviceRule::Lead(_)
         | DeviceRule::ReadBack(_)
         | DeviceRule::Revocable(_)
-        | DeviceRule::Label(_) => false,
+        | DeviceRule::Label(_)
+        | DeviceRule::TimeGrid(_)
+        | DeviceRule::MaxDays(_) => false,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::booking::{Booking, HeldPin, NewRoom};
 use super::model::StayState;
 use super::state::State;
-use super::{FakeMews, Fault, NewEnterprise, Scripted, server};
+use super::{FakeMews, Fault, NewEnterprise, Scripted, answer, server};
 use chrono::{DateTime, Utc};
 use portal_interface::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -184,6 +184,18 @@ impl FakeMews {
     pub fn write_raw(&self, reservation: &str, item: Value) {
         self.act(|state, _| {
             state.reservation(reservation)?.raw = Some(item);
+            Ok(())
+        });
+    }
+
+    /// Brings a reservation into a state that Mews has not told anybody of.
+    pub fn set_new_state(&self, reservation: &str, word: &str) {
+        self.act(|state, now| {
+            state.change_stay(reservation, now, |_| {})?;
+            let stay = state.reservation(reservation)?;
+            let mut item = answer::reservation(stay);
+            item["State"] = Value::from(word);
+            stay.raw = Some(item);
             Ok(())
         });
     }

@@ -84,6 +84,9 @@ impl Lock {
         if !self.rules.iter().all(|rule| in_time(rule, code, now)) {
             return Err(Problem::EARLY);
         }
+        if !self.rules.iter().all(|rule| has_times(rule, code)) {
+            return Err(Problem::TIMES);
+        }
         let mut others = self.codes.values().filter(|held| held.label != code.label);
         let is_number = code.pin.bytes().all(|byte| byte.is_ascii_digit());
         let clashes = |held: &LockCode| {
@@ -143,6 +146,20 @@ fn in_time(rule: &DeviceRule, code: &LockCode, now: DateTime<Utc>) -> bool {
     }
 }
 
+/// Whether the times of a code are some the lock can show. Its clock has the hours of UTC.
+fn has_times(rule: &DeviceRule, code: &LockCode) -> bool {
+    match rule {
+        DeviceRule::TimeGrid(minutes) => {
+            let grid = i64::from(*minutes) * 60;
+            [code.from, code.until]
+                .iter()
+                .all(|at| at.timestamp() % grid == 0 && at.timestamp_subsec_nanos() == 0)
+        }
+        DeviceRule::MaxDays(days) => code.until - code.from <= Duration::days((*days).into()),
+        _ => true,
+    }
+}
+
 /// Whether digits obey a rule. Written anew rather than taken from the domain, so that a slip in
 /// the PINs chosen there shows here.
 fn obeys(pin: &str, rule: &DeviceRule) -> bool {
@@ -160,7 +177,9 @@ fn obeys(pin: &str, rule: &DeviceRule) -> bool {
         | DeviceRule::Lead(_)
         | DeviceRule::ReadBack(_)
         | DeviceRule::Revocable(_)
-        | DeviceRule::Label(_) => true,
+        | DeviceRule::Label(_)
+        | DeviceRule::TimeGrid(_)
+        | DeviceRule::MaxDays(_) => true,
     }
 }
 

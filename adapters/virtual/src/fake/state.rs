@@ -26,6 +26,7 @@ impl Problem {
     /// Not these digits.
     pub(super) const CODE: Self = Self(422, "code");
     /// It is too early to send the code.
+    pub(super) const TIMES: Self = Self(422, "times");
     pub(super) const EARLY: Self = Self(422, "early");
     /// The label is too long.
     pub(super) const LABEL: Self = Self(422, "label");
