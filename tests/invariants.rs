@@ -4,7 +4,9 @@
 
 mod effects;
 mod in_house;
+mod outside_transactions;
 mod staff_revocation;
+mod witness;
 
 use crate::faults::{count, seed};
 use rand::SeedableRng;
