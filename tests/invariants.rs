@@ -4,7 +4,9 @@
 
 mod effects;
 mod in_house;
+mod not_yours;
 mod outside_transactions;
+mod schema;
 mod staff_revocation;
 mod witness;
 
