@@ -2,6 +2,7 @@
 //! drive random days through the whole stack. `PORTAL_SEED` replays those of a failure, `PORTAL_STEPS`
 //! says how many steps to take.
 
+mod apps;
 mod effects;
 mod in_house;
 mod not_yours;

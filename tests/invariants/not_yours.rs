@@ -1,7 +1,7 @@
 //! INV-21: whatever takes an identifier, asked by the owner of another property, answers about what
 //! is there as about what is not, and changes nothing. The fields are those of the schema itself.
 
-use super::schema::{Operation, Place, Schema};
+use super::schema::{Operation, Place, Schema, with_variable};
 use crate::harness::{Caller, Hotel, Portal, text};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -122,21 +122,13 @@ async fn seen(schema: &Schema, house: &House<'_>) -> String {
         else {
             continue;
         };
-        let document = with_house(&operation.document);
+        let document = with_variable(&operation.document, "$house: ID!");
         let answer = house
             .hotel
             .ask(&document, json!({ "house": house.hotel.id }));
         all += &answer.await.to_string();
     }
     all
-}
-
-fn with_house(document: &str) -> String {
-    if document.starts_with("query(") {
-        document.replacen("query(", "query($house: ID! ", 1)
-    } else {
-        document.replacen("query", "query($house: ID!)", 1)
-    }
 }
 
 /// The arguments with these identifiers.
@@ -269,7 +261,7 @@ fn operations(schema: &Schema) -> Vec<Operation> {
             let mut found = schema.operations(kind, around, field);
             if of == "Property" {
                 for operation in &mut found {
-                    operation.document = with_house(&operation.document);
+                    operation.document = with_variable(&operation.document, "$house: ID!");
                 }
             }
             all.extend(found);

@@ -73,12 +73,6 @@ impl Schema {
         self.0.get(of).map_or(&[], |found| all(&found["fields"]))
     }
 
-    /// The field of that name.
-    pub(super) fn field(&self, of: &str, name: &str) -> &Value {
-        let found = self.fields(of).iter().find(|field| field["name"] == name);
-        found.unwrap_or_else(|| panic!("no {of}.{name}"))
-    }
-
     /// The types that are objects, but for those about the schema.
     pub(super) fn objects(&self) -> impl Iterator<Item = &str> {
         let objects = self.0.iter().filter(|(_, of)| of["kind"] == "OBJECT");
@@ -215,6 +209,15 @@ impl Schema {
             }
         }
         if one_of { each } else { ways }
+    }
+}
+
+/// The document with one more variable.
+pub(super) fn with_variable(document: &str, variable: &str) -> String {
+    if document.starts_with("query(") {
+        document.replacen("query(", &format!("query({variable} "), 1)
+    } else {
+        document.replacen("query", &format!("query({variable})"), 1)
     }
 }
 
