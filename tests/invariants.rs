@@ -5,6 +5,7 @@
 mod apps;
 mod effects;
 mod in_house;
+mod leases;
 mod not_yours;
 mod outside_transactions;
 mod schema;

@@ -86,7 +86,7 @@ fn watch(witness: &Witness, place: &Arc<OnceLock<Place>>, account: &Arc<Mutex<Ac
     witness.tell(move |seen| {
         let (place, account) = (place.clone(), account.clone());
         async move {
-            let Some(place) = place.get() else {
+            let (Some(place), Some(_)) = (place.get(), seen.status) else {
                 return Answer::Goes;
             };
             let free = place.is_free().await;

@@ -1,5 +1,5 @@
-//! Somebody who stands between Portal and a vendor: sees each request with its answer's status, in
-//! their order, and may look around or wait while the answer is held back, or keep it.
+//! Somebody who stands between Portal and a vendor: sees each request before the vendor does and
+//! again with its answer, may look around or wait meanwhile, and may keep either.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,24 +8,24 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A request the vendor has answered.
+/// A request on its way, or its answer.
 #[derive(Clone)]
 pub(super) struct Seen {
     /// What was asked: the method and the path.
     pub(super) what: String,
     /// What came with it.
     pub(super) body: String,
-    /// The status of the answer.
-    pub(super) status: u16,
+    /// The status of the answer. None: the vendor has not heard of it yet.
+    pub(super) status: Option<u16>,
 }
 
 impl fmt::Debug for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} -> {}", self.what, self.status)
+        write!(f, "{} -> {:?}", self.what, self.status)
     }
 }
 
-/// What becomes of an answer.
+/// What becomes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
     Goes,
@@ -33,7 +33,7 @@ pub(super) enum Answer {
     Lost,
 }
 
-/// Runs while the answer is held back.
+/// Runs while it is held back.
 type Hook = dyn Fn(Seen) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync;
 
 /// See the module.
@@ -71,7 +71,7 @@ impl Witness {
         format!("http://{}", self.address)
     }
 
-    /// From now on does this with each answer.
+    /// From now on does this with each request and each answer.
     pub(super) fn tell<F>(&self, hook: impl Fn(Seen) -> F + Send + Sync + 'static)
     where
         F: Future<Output = Answer> + Send + 'static,
@@ -114,16 +114,22 @@ async fn carry(
     let mut vendor = TcpStream::connect(target).await?;
     let mut told = vec![0; 64 * 1024];
     while let Some((bytes, what, body)) = request(&mut client).await? {
+        let hook = hook.lock().expect("the hook").clone();
+        let mut seen = Seen {
+            what,
+            body,
+            status: None,
+        };
+        if let Some(hook) = &hook
+            && hook(seen.clone()).await == Answer::Lost
+        {
+            return Ok(());
+        }
         vendor.write_all(&bytes).await?;
         let n = vendor.read(&mut told).await?;
         let start = String::from_utf8_lossy(&told[..n.min(16)]);
         let status = start.split(' ').nth(1).and_then(|text| text.parse().ok());
-        let seen = Seen {
-            what,
-            body,
-            status: status.unwrap_or_default(),
-        };
-        let hook = hook.lock().expect("the hook").clone();
+        seen.status = Some(status.unwrap_or_default());
         if let Some(hook) = hook
             && hook(seen).await == Answer::Lost
         {
