@@ -6,10 +6,12 @@ mod apps;
 mod effects;
 mod in_house;
 mod leases;
+mod links;
 mod not_yours;
 mod outside_transactions;
 mod schema;
 mod staff_revocation;
+mod verdicts;
 mod witness;
 
 use crate::faults::{count, seed};

@@ -17,6 +17,8 @@ pub(super) struct Seen {
     pub(super) body: String,
     /// The status of the answer. None: the vendor has not heard of it yet.
     pub(super) status: Option<u16>,
+    /// The name by which the vendor knows it, if it has answered.
+    pub(super) id: Option<String>,
 }
 
 impl fmt::Debug for Seen {
@@ -119,6 +121,7 @@ async fn carry(
             what,
             body,
             status: None,
+            id: None,
         };
         if let Some(hook) = &hook
             && hook(seen.clone()).await == Answer::Lost
@@ -130,6 +133,11 @@ async fn carry(
         let start = String::from_utf8_lossy(&told[..n.min(16)]);
         let status = start.split(' ').nth(1).and_then(|text| text.parse().ok());
         seen.status = Some(status.unwrap_or_default());
+        let head = String::from_utf8_lossy(&told[..n]);
+        let id = head
+            .lines()
+            .find_map(|line| line.strip_prefix("request-id: "));
+        seen.id = id.map(ToOwned::to_owned);
         if let Some(hook) = hook
             && hook(seen).await == Answer::Lost
         {
