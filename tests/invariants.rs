@@ -12,6 +12,7 @@ mod outside_transactions;
 mod schema;
 mod staff_revocation;
 mod verdicts;
+mod versions;
 mod witness;
 
 use crate::faults::{count, seed};

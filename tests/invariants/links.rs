@@ -169,16 +169,8 @@ async fn an_account_has_one_property_and_a_property_one_pms_whoever_is_quicker()
         }
     }
     println!("{codes:?}");
-    for code in [
-        "ACCOUNT_ALREADY_LINKED",
-        "ALREADY_CONNECTED",
-        "WRONG_ACCOUNT",
-    ] {
-        assert!(
-            steps < 20 || codes.contains_key(code),
-            "never {code}: {told}"
-        );
-    }
+    let second = codes.contains_key("ACCOUNT_ALREADY_LINKED");
+    assert!(steps < 20 || second, "nobody was second: {told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
