@@ -4,6 +4,7 @@
 
 mod apps;
 mod effects;
+mod given_up;
 mod in_house;
 mod leases;
 mod links;

@@ -389,7 +389,7 @@ impl Yard<'_> {
     }
 }
 
-async fn yard<'a>(portal: &'a Portal) -> Yard<'a> {
+async fn yard(portal: &Portal) -> Yard<'_> {
     let hotel = portal.house("Aurora", &["101", "102"]).await;
     let now = portal.env.now();
     for (number, room) in [("1", "101"), ("2", "102"), ("3", "101")] {

@@ -45,6 +45,9 @@ async fn act(hotel: &Hotel<'_>, act: &Act) -> Option<String> {
         Act::Demo => ("demo", "demoAccount", "true".to_owned()),
         Act::Disconnect => {
             let link = hotel.integration().await["id"].clone();
+            if link.is_null() {
+                return None;
+            }
             let query = "mutation($id: ID!) { x: integrationDisconnect(input: {integration: $id}) {
                 userErrors { code } } }";
             let answer = owner.run(query, json!({ "id": link })).await;
@@ -93,7 +96,7 @@ fn choose(hotels: &[Hotel<'_>], accounts: &[String], rng: &mut StdRng) -> Vec<Ac
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_has_one_property_and_a_property_one_pms_whoever_is_quicker() {
-    let (mut rng, steps, replay) = chance("INV-14", 20);
+    let (mut rng, steps, replay) = chance("INV-14", 14);
     let portal = Portal::start_unlimited().await;
     let mut hotels = Vec::new();
     for name in ["Aurora", "Borealis", "Corona", "Dawn"] {
@@ -170,7 +173,7 @@ async fn an_account_has_one_property_and_a_property_one_pms_whoever_is_quicker()
     }
     println!("{codes:?}");
     let second = codes.contains_key("ACCOUNT_ALREADY_LINKED");
-    assert!(steps < 20 || second, "nobody was second: {told}");
+    assert!(steps < 14 || second, "nobody was second: {told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -196,9 +196,12 @@ impl Asker<'_> {
             None,
         ] {
             let made: Vec<String> = places()
-                .map(|((_, kind), foreign)| match *foreign {
-                    true => unknown(&self.theirs.ids[kind], here, self.asked),
-                    false => self.mine.ids[kind].clone(),
+                .map(|((_, kind), foreign)| {
+                    if *foreign {
+                        unknown(&self.theirs.ids[kind], here, self.asked)
+                    } else {
+                        self.mine.ids[kind].clone()
+                    }
                 })
                 .collect();
             let ids = operation.places.iter().zip(&made);
