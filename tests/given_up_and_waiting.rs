@@ -84,7 +84,7 @@ impl Hotel<'_> {
     }
 
     /// Gives up deciding about a stay, as if it had failed too often.
-    async fn give_up(&self, number: &str) {
+    pub(crate) async fn give_up(&self, number: &str) {
         let env = &self.portal.env;
         let reservation = self.reservation_id(number).await;
         let mut tx = env.db.begin().await.expect("an answer");

@@ -2,9 +2,19 @@
 //! drive random days through the whole stack. `PORTAL_SEED` replays those of a failure, `PORTAL_STEPS`
 //! says how many steps to take.
 
+mod apps;
 mod effects;
+mod given_up;
 mod in_house;
+mod leases;
+mod links;
+mod not_yours;
+mod outside_transactions;
+mod schema;
 mod staff_revocation;
+mod verdicts;
+mod versions;
+mod witness;
 
 use crate::faults::{count, seed};
 use rand::SeedableRng;

@@ -1,7 +1,7 @@
 //! Opens an account just before a call, and reads what came of it.
 
 use crate::Env;
-use portal_domain::{CredentialState, IntegrationId};
+use portal_domain::{CredentialId, CredentialState, IntegrationId};
 use portal_interface::{Account, AdapterError, Credentials, VendorId};
 use portal_store::integration::Integration;
 use portal_store::{Conn, DbError, credential};
@@ -13,6 +13,17 @@ pub(crate) async fn open(
     integration: &Integration,
     state: CredentialState,
 ) -> Result<Option<Account>, DbError> {
+    let opened = open_with_id(conn, env, integration, state).await?;
+    Ok(opened.map(|(_, account)| account))
+}
+
+/// The same, with the name of the secret it was opened with.
+pub(crate) async fn open_with_id(
+    conn: &mut Conn,
+    env: &Env,
+    integration: &Integration,
+    state: CredentialState,
+) -> Result<Option<(CredentialId, Account)>, DbError> {
     let opened = credential::open(
         conn,
         &env.sealer,
@@ -21,12 +32,13 @@ pub(crate) async fn open(
         state,
     )
     .await?;
-    Ok(opened.map(|(_, values)| {
+    Ok(opened.map(|(id, values)| {
         let mut credentials = Credentials::default();
         for (key, value) in values {
             credentials.set(key, value);
         }
-        account(integration.id, credentials, integration.account_key.clone())
+        let key = integration.account_key.clone();
+        (id, account(integration.id, credentials, key))
     }))
 }
 

@@ -4,7 +4,7 @@ use crate::integration as link;
 use crate::job::{Job, JobError, Priority, enqueue_at};
 use crate::{Env, account};
 use portal_domain::{CredentialState, IntegrationId, PropertyId, ValidationTrigger};
-use portal_store::{DbError, Tx, integration};
+use portal_store::{DbError, Tx, credential, integration};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -54,12 +54,12 @@ pub(crate) async fn check(
     let mut opened = None;
     for state in states {
         if opened.is_none() {
-            let account = account::open(&mut conn, env, &row, state).await?;
-            opened = account.map(|account| (state, account));
+            let found = account::open_with_id(&mut conn, env, &row, state).await?;
+            opened = found.map(|(credential, account)| (state, credential, account));
         }
     }
     drop(conn);
-    let Some((state, account)) = opened else {
+    let Some((state, asked, account)) = opened else {
         return Ok(());
     };
     let verdict = link::ask(env, &row.app, &account).await;
@@ -78,6 +78,14 @@ pub(crate) async fn check(
         row.account_key.as_deref(),
     )
     .await?;
+    // Staff may have replaced the token or ended the link while the app was asked. The verdict is
+    // about the token that was asked about, and about no other.
+    let held = credential::of_integrations(&mut tx, property, &[id]).await?;
+    let mut held = held.iter().map(|(held, _)| held);
+    if !row.status.is_live() || !held.any(|held| held.id == asked && held.state == state) {
+        tx.commit().await?;
+        return Ok(());
+    }
     match state {
         CredentialState::Candidate => {
             link::settle_candidate(&mut tx, env, &mut row, &verdict).await?;

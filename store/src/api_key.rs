@@ -36,11 +36,12 @@ impl std::fmt::Debug for ApiKey {
 }
 
 impl ApiKey {
-    /// What it may do.
+    /// What it may do: nothing that is for people, whatever is written here.
     pub fn permissions(&self) -> Vec<Permission> {
         self.permissions
             .split(' ')
             .filter_map(|permission| permission.parse().ok())
+            .filter(|permission| Permission::GRANTABLE.contains(permission))
             .collect()
     }
 }

@@ -138,7 +138,8 @@ impl<'a> Lot<'a> {
         for device in devices.expect("the devices") {
             let codes = portal.locks.codes(&device.external_id);
             self.taken.extend(codes.iter().map(|code| code.pin.clone()));
-            let rows = device_pin::on_device(&mut conn, self.hotel.property, device.id).await;
+            // Those that are gone are held against the lock as well.
+            let rows = device_pin::ever_on_device(&mut conn, self.hotel.property, device.id).await;
             let rows = rows.expect("the rows");
             let mut held = 0;
             for row in &rows {
@@ -165,7 +166,11 @@ impl<'a> Lot<'a> {
                 wrong.push(format!("INV-23: {held} on {}", device.name));
             }
             let ours = |label: &str| {
-                let is = |row: &device_pin::DevicePin| label == format!("portal:{}", row.pin_id);
+                let is = |row: &device_pin::DevicePin| {
+                    let open = row.done_generation < row.generation;
+                    let held = row.status != DevicePinStatus::Removed || open;
+                    held && label == format!("portal:{}", row.pin_id)
+                };
                 rows.iter().any(is)
             };
             if codes.iter().any(|code| !ours(&code.label)) {

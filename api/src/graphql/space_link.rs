@@ -125,9 +125,12 @@ impl SpaceLinkMutation {
         };
         ctx.require(Permission::SpacesWrite, property)?;
         let mut tx = ctx.env()?.db.begin_in(property).await?;
-        let Some(row) = space::by_id(&mut tx, property, main).await? else {
+        let rows = space::by_ids(&mut tx, property, &[main, linked]).await?;
+        let row = |id| rows.iter().find(|row| row.id == id);
+        let (Some(row), Some(_)) = (row(main), row(linked)) else {
             return refused(Code::SpaceNotFound, None, NO_SPACE);
         };
+        let row = row.clone();
         let links = space_link::of_mains(&mut tx, property, &[main]).await?;
         if !links.contains(&(main, linked)) {
             let message = "The two are not linked.";
