@@ -501,7 +501,7 @@ CREATE TABLE device_pins (
   outcome_unknown BOOLEAN NOT NULL DEFAULT false,
   created_at BIGINT NOT NULL,
   UNIQUE (property_id, id),
-  UNIQUE (pin_id, device_id),
+  UNIQUE (property_id, pin_id, device_id),
   FOREIGN KEY (property_id, pin_id) REFERENCES pins (property_id, id),
   FOREIGN KEY (property_id, device_id) REFERENCES devices (property_id, id),
   CHECK ((desired_from IS NULL) = (desired_until IS NULL)),
