@@ -7,6 +7,7 @@ mod broken_integration;
 mod common_areas;
 mod connecting_mews;
 mod consecutive_stays;
+mod erasure;
 mod faults;
 mod given_up_and_waiting;
 mod harness;

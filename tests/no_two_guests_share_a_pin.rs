@@ -13,7 +13,7 @@ use portal_jobs::Env;
 use portal_mews::fake::Booking;
 use portal_store::device_pin::{self, DevicePin};
 use portal_store::page::Page;
-use portal_store::pin::{Uses, insert, occupy, of_reservation, open, retire};
+use portal_store::pin::{For, Uses, insert, occupy, of_reservation, open, retire};
 use portal_store::reservation::{self, Filter};
 use portal_store::{Conn, DbError, device};
 use rand::rngs::StdRng;
@@ -108,7 +108,7 @@ impl House {
             conn,
             sealer,
             property,
-            Some(stay),
+            For::Reservation(stay),
             &code,
             proof,
             window,

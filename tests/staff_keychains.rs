@@ -133,3 +133,41 @@ async fn bad_input_gets_a_sentence_and_makes_nothing() {
     let none = hotel.ask(list, json!({ "id": hotel.id })).await;
     assert_eq!(none["property"]["keychains"]["nodes"], json!([]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_closure_tells_of_the_pins_it_had_before() {
+    let portal = Portal::start().await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
+    let made = create(&hotel, &["Room 101"], 8).await;
+    let keychain = made["keychain"].clone();
+    portal.settle().await;
+    let states = async || {
+        let query = "query($id: ID!) { accessClosure(keychain: $id) { verdict doors { state } } }";
+        let answer = hotel.ask(query, json!({ "id": keychain["id"] })).await;
+        let closure = &answer["accessClosure"];
+        json!([closure["verdict"], closure["doors"]])
+    };
+    let one = |state: &str| json!({ "state": state });
+    assert_eq!(states().await, json!(["OPEN", [one("SET")]]));
+    act(&hotel, "pinRotate", &keychain).await;
+    let both = json!(["OPEN", [one("SET"), one("REMOVED")]]);
+    assert_eq!(states().await, both);
+
+    // A lock that cannot be reached holds the one before still, whatever became of the last.
+    portal.locks.set_online(&lock, false);
+    act(&hotel, "pinRotate", &keychain).await;
+    act(&hotel, "keychainRevoke", &keychain).await;
+    let open = states().await;
+    assert_eq!(open[0], json!("OPEN"));
+    assert!(
+        open[1].as_array().unwrap().contains(&one("REMOVING")),
+        "{open}"
+    );
+    portal.locks.set_online(&lock, true);
+    portal.later(Duration::minutes(20)).await;
+    portal.later(Duration::minutes(20)).await;
+    let closed = states().await;
+    assert_eq!(closed[0], json!("CLOSED"), "{closed}");
+    assert!(closed[1].as_array().unwrap().len() >= 2, "{closed}");
+}

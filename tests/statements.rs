@@ -180,7 +180,7 @@ impl Pattern {
             tx,
             &env.sealer,
             house,
-            Some(stay.id),
+            pin::For::Reservation(stay.id),
             &digits,
             &proof,
             window,

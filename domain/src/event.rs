@@ -133,6 +133,8 @@ codes! {
         ReservationChanged = "RESERVATION_CHANGED",
         /// A reservation ended.
         ReservationEnded = "RESERVATION_ENDED",
+        /// The guest of a reservation was erased.
+        ReservationErased = "RESERVATION_ERASED",
         /// A reservation was given access.
         ReservationTransferred = "RESERVATION_TRANSFERRED",
         /// Access is withheld, or for another reason than before.

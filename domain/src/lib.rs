@@ -40,7 +40,9 @@ pub use integration::{
 };
 pub use keychain::{KeychainDoorRole, KeychainProvisioning, KeychainStatus};
 pub use plan::PlanOperation;
-pub use policy::{AccessIssueAt, AccessOnCheckOut, PinPushWhen, Policy, PropertyMode};
+pub use policy::{
+    AccessIssueAt, AccessOnCheckOut, PinPushWhen, Policy, PropertyMode, RETENTION_DAYS,
+};
 pub use reservation::{ReservationState, ReservationTransfer, WithheldCode};
 pub use role::{Permission, Role};
 pub use room::{RoomKind, SpaceKind};

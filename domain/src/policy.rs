@@ -69,6 +69,9 @@ pub struct Policy {
     pub push_when: PinPushWhen,
 }
 
+/// Bounds of the days for which the name and the PIN of a past stay are kept.
+pub const RETENTION_DAYS: std::ops::RangeInclusive<i32> = 1..=365;
+
 impl Policy {
     /// The horizon as a length of time.
     pub fn horizon(&self) -> Duration {

@@ -29,6 +29,8 @@ codes! {
         DevicesRead = "DEVICES_READ",
         /// Install, remove and rename devices.
         DevicesWrite = "DEVICES_WRITE",
+        /// Erase the guest of a stay that is over, before the time.
+        Erase = "ERASE",
         /// Follow the log, as far as the other permissions reach.
         EventsRead = "EVENTS_READ",
         /// Put a property into live operation, or take it out.
@@ -64,7 +66,7 @@ impl Role {
         use Permission as P;
         match self {
             Self::Owner => true,
-            Self::GeneralManager => !matches!(permission, P::AuditRead | P::GoLive),
+            Self::GeneralManager => !matches!(permission, P::AuditRead | P::Erase | P::GoLive),
             Self::Team => matches!(
                 permission,
                 P::DevicesRead

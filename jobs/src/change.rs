@@ -62,6 +62,9 @@ pub enum Change {
     PolicyUpdate {
         /// The whole new policy.
         policy: Policy,
+        /// For how many days a past guest is kept. None: as it is.
+        #[serde(default)]
+        retention_days: Option<i32>,
     },
     /// The property goes live, or back into preparation.
     SetMode {
@@ -231,6 +234,10 @@ impl Change {
                 let rooms = room::mapped_to(conn, property, *main).await?;
                 of_rooms(conn, property, &rooms).await?
             }
+            // How long guests are kept gives nobody more or less access.
+            Self::PolicyUpdate { policy, .. } if is_policy(conn, property, policy).await? => {
+                Vec::new()
+            }
             Self::PolicyUpdate { .. } | Self::SetMode { .. } => {
                 reservation::open_of(conn, property, &Concerned::All).await?
             }
@@ -299,8 +306,12 @@ impl Change {
                 space_link::delete(tx, property, *main, *linked).await?;
                 self.link(tx, env, property, (*main, *linked), by).await?;
             }
-            Self::PolicyUpdate { policy } => {
-                self.set_policy(tx, env, property, policy, by).await?;
+            Self::PolicyUpdate {
+                policy,
+                retention_days,
+            } => {
+                self.set_policy(tx, env, property, (policy, *retention_days), by)
+                    .await?;
             }
             Self::SetMode { mode } => {
                 self.set_mode(tx, env, property, *mode, by).await?;
@@ -416,16 +427,27 @@ impl Change {
         tx: &mut Tx,
         env: &Env,
         property: PropertyId,
-        policy: &Policy,
+        (policy, retention_days): (&Policy, Option<i32>),
         by: &By<'_>,
     ) -> Result<(), DbError> {
         let Some(was) = property::by_id(tx, property).await? else {
             return Ok(());
         };
         let now = env.now();
-        property::set_policy(tx, &was, policy, &by.actor.name, now).await?;
-        let version = was.policy_version + 1;
-        let differences = was.policy().differences(policy);
+        let mut version = was.policy_version;
+        let mut differences = was.policy().differences(policy);
+        if !differences.is_empty() {
+            property::set_policy(tx, &was, policy, &by.actor.name, now).await?;
+            version += 1;
+        }
+        if let Some(days) = retention_days.filter(|days| *days != was.retention_days) {
+            property::set_retention(tx, property, days, now).await?;
+            let (before, after) = (was.retention_days.to_string(), days.to_string());
+            differences.push(("retentionDays", before, after));
+        }
+        if differences.is_empty() {
+            return Ok(());
+        }
         let subject = SubjectKind::Property;
         let entry = NewEntry::new("policyUpdate", subject, property).after("version", version);
         let entry = differences
@@ -502,6 +524,16 @@ impl<'a> By<'a> {
         event::publish(tx, property, self.actor, now, events).await?;
         Ok(())
     }
+}
+
+/// Whether access is given by this policy already.
+async fn is_policy(
+    conn: &mut Conn,
+    property: PropertyId,
+    policy: &Policy,
+) -> Result<bool, DbError> {
+    let house = property::by_id(conn, property).await?;
+    Ok(house.is_some_and(|house| house.policy() == *policy))
 }
 
 async fn space_of(

@@ -9,6 +9,7 @@ pub mod compare_pins;
 pub mod deadlines;
 mod effects;
 mod env;
+pub mod erase_guests;
 pub mod explain;
 mod gate;
 pub mod hook;
@@ -34,6 +35,7 @@ mod validate_integration;
 pub use apps::{Adapter, Apps, Entry};
 pub use compare_pins::ComparePins;
 pub use env::{Chance, Env};
+pub use erase_guests::EraseGuests;
 pub use gate::StoreGate;
 pub use job::{Code, Job, JobError, Priority, enqueue, enqueue_at, enqueue_urgent};
 pub use program_devices::{ProgramDevices, READ_BACK_WITHIN};
@@ -58,4 +60,5 @@ pub fn registry() -> Registry {
         .add::<ProgramDevices>()
         .add::<PushPins>()
         .add::<ComparePins>()
+        .add::<EraseGuests>()
 }

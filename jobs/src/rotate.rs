@@ -83,7 +83,7 @@ pub async fn rotate(
     let policy = house.policy();
     let mut chooser = match (&stay, &facts) {
         (Some(stay), Some(facts)) => Chooser::of(env, now, stay, facts),
-        _ => Chooser::by_hand(env, now, property, &policy),
+        _ => Chooser::by_hand(env, now, property, id, &policy),
     };
     chooser.asked = asked;
     let mut doors = keychain::doors(&mut tx, property, &[id]).await?;

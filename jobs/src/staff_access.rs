@@ -154,7 +154,8 @@ pub async fn create(
         }
     }
     let policy = house.policy();
-    let mut chooser = Chooser::by_hand(env, now, property, &policy);
+    let id = KeychainId::new();
+    let mut chooser = Chooser::by_hand(env, now, property, id, &policy);
     chooser.asked.clone_from(&new.asked);
     let choice = match chooser.choose(&mut tx, None, &doors, new.window).await? {
         Ok(choice) => choice,
@@ -164,7 +165,7 @@ pub async fn create(
         return Ok(Err(Refused::Busy));
     };
     let row = Keychain {
-        id: KeychainId::new(),
+        id,
         property_id: property,
         reservation_id: None,
         holder: Some(new.holder.to_owned()),

@@ -6,8 +6,8 @@
 
 use crate::job::{Job, enqueue_at};
 use crate::{
-    ComparePins, Env, ProgramDevices, PushPins, ReconcileAccess, SyncDevices, SyncReservations,
-    SyncRooms, ValidateIntegration, deadlines, lingering,
+    ComparePins, Env, EraseGuests, ProgramDevices, PushPins, ReconcileAccess, SyncDevices,
+    SyncReservations, SyncRooms, ValidateIntegration, deadlines, lingering,
 };
 use chrono::{DateTime, Duration, Utc};
 use portal_domain::{AppCategory, DeviceId, PropertyId, ReservationId, ValidationTrigger};
@@ -54,6 +54,7 @@ async fn sweep_since(env: &Env, started: Option<DateTime<Utc>>) -> Result<(), Db
     bell.decisions().await?;
     bell.devices().await?;
     bell.pushes().await?;
+    bell.erasures().await?;
     if started.is_some() {
         // What piled up while nobody worked is under way, not late.
         return Ok(());
@@ -233,6 +234,11 @@ impl Bell<'_> {
             reservation: ReservationId(id),
         };
         self.rows(due::pushes, job).await
+    }
+
+    async fn erasures(&self) -> Result<(), DbError> {
+        self.rows(due::erasures, |property, _| EraseGuests { property })
+            .await
     }
 
     async fn rows<J: Job>(

@@ -16,7 +16,7 @@ use portal_store::hint::{self, Hint};
 use portal_store::integration::Integration;
 use portal_store::problem::{self, NewProblem};
 use portal_store::reservation::{self, Reservation};
-use portal_store::{DbError, Tx, integration, pin_push, room};
+use portal_store::{DbError, Tx, erasure, integration, pin_push, property, room};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -493,6 +493,7 @@ pub(crate) async fn store_page(
         .into_iter()
         .map(|room| (room.external_id, room.id))
         .collect();
+    let kept_since = kept_since(tx, property, told, &known, now).await?;
     let mut changed = Vec::new();
     let mut same = Vec::new();
     let mut events = Vec::new();
@@ -503,7 +504,10 @@ pub(crate) async fn store_page(
             .as_ref()
             .and_then(|id| rooms.get(id.as_str()).copied());
         let was = known.get(stay.id.as_str());
-        let row = read(stay, was, link, room, now);
+        let mut row = read(stay, was, link, room, now);
+        if was.is_none() && kept_since.is_some_and(|since| *row.ends_at <= since) {
+            row.erase_guest();
+        }
         match was {
             Some(was) if is_older(stay, was) || *was == row => {
                 same.push(was.id);
@@ -533,6 +537,25 @@ pub(crate) async fn store_page(
     let actor = Actor::named(ActorKind::Pms, env.apps.name(&link.app));
     event::publish(tx, property, &actor, now, events).await?;
     Ok(())
+}
+
+/// Since when stays must have been over for their guests not to be stored, where stays that are new to
+/// Portal may be that old: as far back as a link reads, guests are erased already.
+async fn kept_since(
+    tx: &mut Tx,
+    property: PropertyId,
+    told: &[portal_interface::Reservation],
+    known: &HashMap<String, Reservation>,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, DbError> {
+    let is_past = |stay: &portal_interface::Reservation| {
+        stay.ends_at <= now && !known.contains_key(stay.id.as_str())
+    };
+    if !told.iter().any(is_past) {
+        return Ok(None);
+    }
+    let house = property::by_id(tx, property).await?;
+    Ok(house.map(|house| erasure::before(now, house.retention_days)))
 }
 
 fn is_older(stay: &portal_interface::Reservation, was: &Reservation) -> bool {
@@ -595,8 +618,11 @@ fn read(
     row.ends_at = stay.ends_at.into();
     row.actual_start = stay.actual_start.map(Into::into);
     row.actual_end = stay.actual_end.map(Into::into);
-    row.guest_key = stay.guest.as_ref().map(ToString::to_string);
-    row.guest_name.clone_from(&stay.guest_name);
+    // Who was erased stays so, unless the PMS expects the guest again.
+    if !(row.is_erased() && row.is_over(now)) {
+        let key = stay.guest.as_ref().map(ToString::to_string);
+        row.set_guest(key, stay.guest_name.clone());
+    }
     if row.in_house() {
         row.checked_in_seen_at.get_or_insert(now.into());
     } else {

@@ -342,7 +342,7 @@ impl Direction {
 }
 
 const WRITER: &str = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; \
-    PRAGMA busy_timeout=5000;";
+    PRAGMA busy_timeout=5000; PRAGMA secure_delete=FAST;";
 const READER: &str = "PRAGMA query_only=ON; PRAGMA busy_timeout=5000;";
 
 fn pool<C>(

@@ -15,7 +15,7 @@ pub struct Due {
     /// Where.
     #[diesel(sql_type = Id)]
     pub property_id: PropertyId,
-    /// Which reservation or device.
+    /// Which reservation, device or property.
     #[diesel(sql_type = Id)]
     pub id: AnyId,
     /// Since when.
@@ -55,6 +55,9 @@ const PUSHES: &str = in_turn!(
         AND (lease_until IS NULL OR lease_until <= $1)"
 );
 
+const ERASURES: &str = "SELECT id AS property_id, id, next_erase_at AS due_at \
+    FROM properties WHERE next_erase_at <= $1 ORDER BY next_erase_at LIMIT $2";
+
 /// Reservations to decide about: the clock asks, or a decision is overdue.
 pub async fn decisions(conn: &mut Conn, now: DateTime<Utc>, limit: i64) -> QueryResult<Vec<Due>> {
     load(conn, DECISIONS, now, limit).await
@@ -68,6 +71,11 @@ pub async fn devices(conn: &mut Conn, now: DateTime<Utc>, limit: i64) -> QueryRe
 /// Reservations whose copy in the PMS shall be another.
 pub async fn pushes(conn: &mut Conn, now: DateTime<Utc>, limit: i64) -> QueryResult<Vec<Due>> {
     load(conn, PUSHES, now, limit).await
+}
+
+/// Properties where stays that are long over are to be looked for.
+pub async fn erasures(conn: &mut Conn, now: DateTime<Utc>, limit: i64) -> QueryResult<Vec<Due>> {
+    load(conn, ERASURES, now, limit).await
 }
 
 async fn load(

@@ -26,7 +26,7 @@ pub struct Keychain {
     pub property_id: PropertyId,
     /// For which reservation. None: a person made it for staff.
     pub reservation_id: Option<ReservationId>,
-    /// Whom it was made for by hand.
+    /// Whom it was made for by hand. Empty once that is erased.
     pub holder: Option<String>,
     /// The space of the main room.
     pub main_space_id: SpaceId,
@@ -198,6 +198,22 @@ pub async fn current(
             .filter(keychains::property_id.eq(property))
             .filter(keychains::reservation_id.eq_any(reservations))
             .filter(keychains::superseded_by.is_null())
+            .select(Keychain::as_select())
+            .load(c)
+            .await
+    })
+}
+
+/// Every keychain a reservation ever had.
+pub async fn ever_of(
+    conn: &mut Conn,
+    property: PropertyId,
+    reservation: ReservationId,
+) -> QueryResult<Vec<Keychain>> {
+    on!(conn, c => {
+        keychains::table
+            .filter(keychains::property_id.eq(property))
+            .filter(keychains::reservation_id.eq(reservation))
             .select(Keychain::as_select())
             .load(c)
             .await

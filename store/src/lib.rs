@@ -16,6 +16,7 @@ pub mod decision;
 pub mod device;
 pub mod device_pin;
 pub mod due;
+pub mod erasure;
 pub mod event;
 pub mod fleet;
 pub mod hint;

@@ -12,12 +12,38 @@ use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
 use portal_domain::pin::{Lock, Others, Proof, Use};
 use portal_domain::sql::Timestamp;
-use portal_domain::{DeviceId, DeviceRule, PinId, PropertyId, ReservationId, Window};
+use portal_domain::{DeviceId, DeviceRule, KeychainId, PinId, PropertyId, ReservationId, Window};
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// How long after its window a PIN stays nobody else's.
-const REST: Duration = Duration::hours(24);
+pub(crate) const REST: Duration = Duration::hours(24);
+
+/// For whose sake a PIN is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum For {
+    /// For a stay.
+    Reservation(ReservationId),
+    /// For a keychain made by hand. The PIN may be stored before it.
+    Keychain(KeychainId),
+}
+
+impl For {
+    /// The stay, if it is one.
+    pub fn reservation(self) -> Option<ReservationId> {
+        match self {
+            Self::Reservation(id) => Some(id),
+            Self::Keychain(_) => None,
+        }
+    }
+
+    fn keychain(self) -> Option<KeychainId> {
+        match self {
+            Self::Reservation(_) => None,
+            Self::Keychain(id) => Some(id),
+        }
+    }
+}
 
 /// A door code, without its digits.
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -58,6 +84,7 @@ struct Row {
     id: PinId,
     property_id: PropertyId,
     reservation_id: Option<ReservationId>,
+    keychain_id: Option<KeychainId>,
     sealed: Option<Vec<u8>>,
     code_index: Vec<u8>,
     length: i32,
@@ -228,7 +255,7 @@ pub async fn insert(
     conn: &mut Conn,
     sealer: &Sealer,
     property: PropertyId,
-    reservation: Option<ReservationId>,
+    whose: For,
     code: &SecretString,
     proof: &Proof,
     window: Window,
@@ -241,7 +268,8 @@ pub async fn insert(
     let row = Row {
         id,
         property_id: property,
-        reservation_id: reservation,
+        reservation_id: whose.reservation(),
+        keychain_id: whose.keychain(),
         sealed: Some(data_key.seal(place(property, id), code.expose_secret())?),
         code_index: index.index("pins", "code", code.expose_secret()),
         length: i32::try_from(code.expose_secret().len()).unwrap_or(i32::MAX),
@@ -474,6 +502,22 @@ pub async fn retired(
     })
 }
 
+/// Every PIN a keychain made by hand ever had.
+pub async fn of_keychain(
+    conn: &mut Conn,
+    property: PropertyId,
+    keychain: KeychainId,
+) -> QueryResult<Vec<PinId>> {
+    on!(conn, c => {
+        pins::table
+            .filter(pins::property_id.eq(property))
+            .filter(pins::keychain_id.eq(keychain))
+            .select(pins::id)
+            .load(c)
+            .await
+    })
+}
+
 /// The reservations these PINs were chosen for, without those of staff.
 pub async fn reservations(
     conn: &mut Conn,
@@ -491,12 +535,13 @@ pub async fn reservations(
     })
 }
 
-/// PINs by id, without their digits.
+/// PINs by id, without their digits. Erased ones are left out.
 pub async fn by_ids(conn: &mut Conn, property: PropertyId, ids: &[PinId]) -> QueryResult<Vec<Pin>> {
     on!(conn, c => {
         pins::table
             .filter(pins::property_id.eq(property))
             .filter(pins::id.eq_any(ids))
+            .filter(pins::sealed.is_not_null())
             .select(Pin::as_select())
             .load(c)
             .await

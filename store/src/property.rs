@@ -3,7 +3,7 @@
 use crate::conn::{Conn, on};
 use crate::page::{Page, paged};
 use crate::schema::{organizations, policy_versions, properties};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_domain::sql::Timestamp;
@@ -47,6 +47,8 @@ pub struct Property {
     pub policy_version: i32,
     /// Whether it gives access.
     pub mode: PropertyMode,
+    /// How many days after a stay its guest's name and PIN are kept.
+    pub retention_days: i32,
 }
 
 impl Property {
@@ -134,6 +136,8 @@ pub async fn create(
                 properties::organization_id.eq(organization),
                 properties::name.eq(name),
                 properties::created_at.eq(Timestamp(now)),
+                // The shortest retention is a day: before, there is nothing to look for.
+                properties::next_erase_at.eq(Timestamp(now + Duration::days(1))),
             ))
             .execute(c)
             .await
@@ -280,6 +284,25 @@ pub async fn policy_versions(
             .limit(limit)
             .select(PolicyVersion::as_select())
             .load(c)
+            .await
+    })
+}
+
+/// Changes for how many days after a stay its guest's name and PIN are kept. What is due by it is
+/// looked for at once.
+pub async fn set_retention(
+    conn: &mut Conn,
+    id: PropertyId,
+    days: i32,
+    now: DateTime<Utc>,
+) -> QueryResult<usize> {
+    on!(conn, c => {
+        diesel::update(properties::table.find(id))
+            .set((
+                properties::retention_days.eq(days),
+                properties::next_erase_at.eq(Timestamp(now)),
+            ))
+            .execute(c)
             .await
     })
 }

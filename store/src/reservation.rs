@@ -1,6 +1,7 @@
 //! Reservations: what the PMS last told, and what Portal decided.
 
 use crate::conn::{Conn, on};
+use crate::erasure::ERASED;
 use crate::page::{Page, paged};
 use crate::schema::reservations;
 use chrono::{DateTime, Utc};
@@ -48,7 +49,7 @@ pub struct Reservation {
     pub checked_in_seen_at: Option<Timestamp>,
     /// The PMS's identifier of the guest.
     pub guest_key: Option<String>,
-    /// One display name.
+    /// One display name. Empty once it is erased.
     pub guest_name: Option<String>,
     /// When the PMS last changed it.
     pub remote_updated_at: Option<Timestamp>,
@@ -86,6 +87,29 @@ impl Reservation {
     /// Whether the guest is in the house.
     pub fn in_house(&self) -> bool {
         self.state == ReservationState::CheckedIn
+    }
+
+    /// Whether its guest was erased.
+    pub fn is_erased(&self) -> bool {
+        self.guest_name.as_deref() == Some(ERASED)
+    }
+
+    /// Takes over the guest the PMS tells of.
+    pub fn set_guest(&mut self, key: Option<String>, name: Option<String>) {
+        self.guest_key = key;
+        self.guest_name = name.filter(|name| name != ERASED);
+    }
+
+    /// Leaves no guest.
+    pub fn erase_guest(&mut self) {
+        self.guest_key = None;
+        self.guest_name = Some(ERASED.to_owned());
+    }
+
+    /// Whether the PMS expects nobody any more: it is over, or will not be.
+    pub fn is_over(&self, now: DateTime<Utc>) -> bool {
+        use ReservationState as S;
+        matches!(self.state, S::Canceled | S::NoShow | S::CheckedOut) || *self.ends_at <= now
     }
 
     /// Whether a decision is still to come.

@@ -1,6 +1,8 @@
 //! A database of its own for each test: a SQLite file, or a database on the PostgreSQL server that
 //! `TEST_DATABASE_URL` names.
 
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
 use portal_store::Db;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -46,6 +48,20 @@ async fn on_server(server: &str) -> String {
 }
 
 impl TestDatabase {
+    /// Every row of every table: of SQLite a copy without what stood there before.
+    pub(crate) async fn rows(&self) -> Vec<u8> {
+        let Some(path) = self.url.strip_prefix("sqlite:") else {
+            return self.dump().await;
+        };
+        let copy = format!("{path}-{}", uuid::Uuid::now_v7().simple());
+        let mut file = SqliteConnection::establish(path).expect("the file");
+        file.batch_execute(&format!("VACUUM INTO '{copy}'"))
+            .expect("a copy");
+        let all = std::fs::read(&copy).expect("the copy");
+        std::fs::remove_file(&copy).expect("the copy");
+        all
+    }
+
     /// Every byte the database holds: the files of SQLite, or every row of PostgreSQL as text.
     pub(crate) async fn dump(&self) -> Vec<u8> {
         if let Some(path) = self.url.strip_prefix("sqlite:") {

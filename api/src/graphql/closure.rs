@@ -253,7 +253,7 @@ async fn look(
     // Those it had before and gave up count as well: a lock may hold one still.
     let mut pins = match reservation {
         Some(reservation) => pin::retired(conn, property, reservation).await?,
-        None => Vec::new(),
+        None => pin::of_keychain(conn, property, keychain.id).await?,
     };
     if !pins.contains(&keychain.pin_id) {
         pins.push(keychain.pin_id);

@@ -81,13 +81,14 @@ impl Keychain {
         self.0.generation
     }
 
-    /// Whom a person made it for by hand. Null for that of a reservation, and where the caller may
-    /// not see names.
+    /// Whom a person made it for by hand. Null for that of a reservation, where the caller may not see
+    /// names, and once it is erased.
     async fn holder(&self, ctx: &Context<'_>) -> Result<Option<&str>> {
         let may = ctx
             .viewer()?
             .may(Permission::GuestsRead, self.0.property_id);
-        Ok(self.0.holder.as_deref().filter(|_| may))
+        let holder = self.0.holder.as_deref();
+        Ok(holder.filter(|name| may && !name.is_empty()))
     }
 
     /// Opaque global identifier.
@@ -679,7 +680,7 @@ payload! {
     ;
     /// There is no such keychain, or it is not the caller's to see.
     KeychainNotFound,
-    /// The PIN is erased, as the stay is long over.
+    /// The PIN is erased, as the stay is over.
     PinErased,
     /// The reason is empty.
     ReasonMissing,
@@ -833,7 +834,7 @@ impl KeychainMutation {
         let mut codes = pin::open(&mut tx, &env.sealer, property, &[row.pin_id], now).await?;
         let Some(code) = codes.remove(&row.pin_id) else {
             tx.commit().await?;
-            let message = "The PIN is erased, as the stay is long over.";
+            let message = "The PIN is erased, as the stay is over.";
             return refused(Code::PinErased, None, message);
         };
         let entry = NewEntry::new("pinReveal", SubjectKind::Keychain, id)

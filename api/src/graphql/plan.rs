@@ -1,7 +1,7 @@
 //! What a change would do, and doing exactly that.
 
 use super::id::Kind;
-use super::policy::{PolicyUpdateInput, out_of_bounds};
+use super::policy::PolicyUpdateInput;
 use super::property::{self, Property};
 use super::reservation::Reservation;
 use super::space::Space;
@@ -447,10 +447,15 @@ async fn read_policy(ctx: &Context<'_>, input: &PolicyUpdateInput) -> Read {
         return Ok(Err(Unread::NotFound));
     };
     let policy = input.over(row.policy());
-    if let Some((_, message)) = out_of_bounds(&policy) {
+    if let Some((_, message)) = input.out_of_bounds(&policy) {
         return Ok(Err(Unread::OutOfBounds(message)));
     }
-    Ok(Ok((property, Change::PolicyUpdate { policy })))
+    let retention_days = input.retention_days();
+    let change = Change::PolicyUpdate {
+        policy,
+        retention_days,
+    };
+    Ok(Ok((property, change)))
 }
 
 /// Whether everything the change names is there, and the change is one.

@@ -6,7 +6,9 @@ use super::time::Instant;
 use super::user_error::payload;
 use super::{Reach, Result, read};
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
-use portal_domain::{AccessIssueAt, AccessOnCheckOut, Permission, PinPushWhen, Policy, PropertyId};
+use portal_domain::{
+    AccessIssueAt, AccessOnCheckOut, Permission, PinPushWhen, Policy, PropertyId, RETENTION_DAYS,
+};
 use portal_jobs::change::Change;
 use portal_store::property as store;
 
@@ -110,12 +112,37 @@ pub struct PolicyUpdateInput {
     push_pins: Option<bool>,
     /// When.
     push_when: Option<PinPushWhen>,
+    /// Days after a stay in which its guest's name and PIN are kept, 1 to 365. Fewer erase at once
+    /// what is older.
+    retention_days: Option<i32>,
 }
 
 impl PolicyUpdateInput {
     /// The property it names.
     pub(crate) fn property(&self) -> &ID {
         &self.property
+    }
+
+    /// For how many days it asks past guests to be kept.
+    pub(crate) fn retention_days(&self) -> Option<i32> {
+        self.retention_days
+    }
+
+    /// The sentence about a number that is out of its bounds, if one is: of the whole policy it asks
+    /// for, or its own.
+    pub(crate) fn out_of_bounds(&self, policy: &Policy) -> Option<(&'static str, String)> {
+        let days = self
+            .retention_days
+            .filter(|days| !RETENTION_DAYS.contains(days));
+        let days = days.map(|_| {
+            (
+                "retentionDays",
+                *RETENTION_DAYS.start(),
+                *RETENTION_DAYS.end(),
+            )
+        });
+        let (field, least, most) = policy.out_of_bounds().or(days)?;
+        Some((field, format!("Give a number from {least} to {most}.")))
     }
 
     /// The whole policy it asks for.
@@ -144,12 +171,6 @@ payload! {
     OutOfBounds,
     /// There is no such property, or it is not the caller's to see.
     PropertyNotFound,
-}
-
-/// The sentence about a number that is out of its bounds, if one is.
-pub(crate) fn out_of_bounds(policy: &Policy) -> Option<(&'static str, String)> {
-    let (field, least, most) = policy.out_of_bounds()?;
-    Some((field, format!("Give a number from {least} to {most}.")))
 }
 
 /// Mutations of policies.
@@ -181,12 +202,17 @@ impl PolicyMutation {
             return not_found();
         };
         let policy = input.over(row.policy());
-        if let Some((field, message)) = out_of_bounds(&policy) {
+        if let Some((field, message)) = input.out_of_bounds(&policy) {
             let payload = PolicyUpdatePayload::refused(Code::OutOfBounds, Some(field), message);
             return Ok(Some(payload));
         }
-        if policy != row.policy() {
-            let change = Change::PolicyUpdate { policy };
+        let retention_days = input.retention_days();
+        let keeps = retention_days.is_none_or(|days| days == row.retention_days);
+        if policy != row.policy() || !keeps {
+            let change = Change::PolicyUpdate {
+                policy,
+                retention_days,
+            };
             make(ctx, tx, id, &change, None).await?;
         }
         let mut conn = read(ctx).await?;

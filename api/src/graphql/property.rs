@@ -285,6 +285,12 @@ impl Property {
         Organization::of(ctx, self.0.organization_id).await
     }
 
+    /// How many days after a stay its guest's name and PIN are kept. policyUpdate changes it.
+    async fn retention_days(&self, ctx: &Context<'_>) -> Result<Option<i32>> {
+        ctx.require(Permission::PolicyManage, self.0.id)?;
+        Ok(Some(self.0.retention_days))
+    }
+
     /// The live link to the property management system. Null when there is none.
     async fn pms_integration(&self, ctx: &Context<'_>) -> Result<Option<Integration>> {
         ctx.require(Permission::IntegrationsRead, self.0.id)?;

@@ -20,6 +20,8 @@ use portal_domain::{
     ActorKind, IntegrationStatus, Permission, PropertyId, ReservationId, ReservationState,
     ReservationTransfer, RoomId, WithheldCode,
 };
+use portal_jobs::change::By;
+use portal_jobs::erase_guests::{self, Refused};
 use portal_store::reservation::{self, Filter};
 use portal_store::{integration, keychain, rate};
 
@@ -76,13 +78,14 @@ impl Reservation {
         &self.0.external_id
     }
 
-    /// Display name of the guest. Null, without an error, when the caller may not see names or none
-    /// is known.
+    /// Display name of the guest. Null, without an error, when the caller may not see names, none is
+    /// known, or it is erased.
     async fn guest_name(&self, ctx: &Context<'_>) -> Result<Option<&str>> {
         let may = ctx
             .viewer()?
             .may(Permission::GuestsRead, self.0.property_id);
-        Ok(self.0.guest_name.as_deref().filter(|_| may))
+        let name = self.0.guest_name.as_deref();
+        Ok(name.filter(|_| may && !self.0.is_erased()))
     }
 
     /// Opaque global identifier.
@@ -381,12 +384,79 @@ payload! {
     TooManyAttempts,
 }
 
+/// Input of reservationErase.
+#[derive(InputObject)]
+pub struct ReservationEraseInput {
+    /// Why, for the audit log.
+    reason: String,
+    /// Reservation whose guest to erase.
+    reservation: ID,
+}
+
+payload! {
+    "reservationErase", ReservationErasePayload, ReservationEraseUserError, ReservationEraseErrorCode;
+    /// The reservation without its guest.
+    reservation: Reservation,
+    ;
+    /// The stay is not over, or a lock still holds the PIN; the message says which.
+    NotOver,
+    /// The reason is empty.
+    ReasonMissing,
+    /// There is no such reservation, or it is not the caller's to see.
+    ReservationNotFound,
+}
+
 /// Mutations of reservations.
 #[derive(Default)]
 pub struct ReservationMutation;
 
 #[Object]
 impl ReservationMutation {
+    /// Erases the guest of a stay that is over, before the time: the name and the PIN. Nothing brings
+    /// them back but a new stay under the same reservation.
+    async fn reservation_erase(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: ReservationEraseInput,
+    ) -> Result<Option<ReservationErasePayload>> {
+        use ReservationEraseErrorCode as Code;
+        ctx.require_anywhere(Permission::Erase)?;
+        let refused = |code, field, message: &str| {
+            let field = Some(field);
+            Ok(Some(ReservationErasePayload::refused(code, field, message)))
+        };
+        let no_reservation = || {
+            let message = "There is no such reservation.";
+            refused(Code::ReservationNotFound, "reservation", message)
+        };
+        let Some(target) = property::own_row(ctx, Kind::Reservation, &input.reservation)? else {
+            return no_reservation();
+        };
+        ctx.require(Permission::Erase, target.property)?;
+        let reason = input.reason.trim();
+        if reason.is_empty() {
+            return refused(Code::ReasonMissing, "reason", "Give a reason.");
+        }
+        let actor = ctx.viewer()?.actor();
+        let by = By::of(&actor).because(Some(reason));
+        let id = ReservationId(target.row);
+        match erase_guests::erase_one(ctx.env()?, target.property, id, &by).await? {
+            Ok(row) => Ok(Some(ReservationErasePayload {
+                reservation: Some(Reservation(row)),
+                ..ReservationErasePayload::default()
+            })),
+            Err(Refused::NotFound) => no_reservation(),
+            Err(Refused::NotOver) => {
+                let message = "The stay is not over. Erase its guest after it has ended.";
+                refused(Code::NotOver, "reservation", message)
+            }
+            Err(Refused::OnLock) => {
+                let message = "A lock has not confirmed that it forgot the PIN. Bring the lock back or remove it, then try again.";
+                refused(Code::NotOver, "reservation", message)
+            }
+        }
+    }
+
     /// Reads a reservation from the property management system now and decides about it again.
     async fn reservation_refresh(
         &self,

@@ -63,7 +63,7 @@ use super::mode::{PropertyEnterSetupUserError, PropertyGoLiveUserError};
 use super::plan::{PlanApplyUserError, PlanCreateUserError};
 use super::policy::PolicyUpdateUserError;
 use super::problem::ProblemDismissUserError;
-use super::reservation::ReservationRefreshUserError;
+use super::reservation::{ReservationEraseUserError, ReservationRefreshUserError};
 use super::revoke::{KeychainReinstateUserError, KeychainRevokeUserError, PinRotateUserError};
 use super::room::{RoomMapUserError, RoomUnmapUserError};
 use super::space::SpaceCreateUserError;
@@ -105,6 +105,7 @@ pub enum UserError {
     ProblemDismiss(ProblemDismissUserError),
     PropertyEnterSetup(PropertyEnterSetupUserError),
     PropertyGoLive(PropertyGoLiveUserError),
+    ReservationErase(ReservationEraseUserError),
     ReservationFetch(ReservationFetchUserError),
     ReservationRefresh(ReservationRefreshUserError),
     RoomMap(RoomMapUserError),

@@ -5,11 +5,11 @@ use chrono::{DateTime, Utc};
 use portal_domain::access::{Door, Facts};
 use portal_domain::pin::{self, Allocated, Asked, Lock, Unavailable, Wish};
 use portal_domain::{
-    DeviceRule, EventKind, PinId, Policy, PropertyId, ReservationId, SubjectKind, Window,
+    DeviceRule, EventKind, KeychainId, PinId, Policy, PropertyId, SubjectKind, Window,
 };
 use portal_store::event::NewEvent;
 use portal_store::keychain::{self, Keychain};
-use portal_store::pin::Uses;
+use portal_store::pin::{For, Uses};
 use portal_store::reservation::Reservation;
 use portal_store::{DbError, Tx, device, space};
 use secrecy::{ExposeSecret, SecretString};
@@ -31,8 +31,8 @@ pub(crate) struct Chooser<'a> {
     pub(crate) env: &'a Env,
     pub(crate) now: DateTime<Utc>,
     pub(crate) property: PropertyId,
-    /// For whose sake. None: for staff.
-    pub(crate) reservation: Option<ReservationId>,
+    /// For whose sake.
+    pub(crate) whose: For,
     pub(crate) policy: &'a Policy,
     /// Whether a guest in the house holds the keychain.
     pub(crate) in_house: bool,
@@ -59,7 +59,7 @@ impl<'a> Chooser<'a> {
             env,
             now,
             property: reservation.property_id,
-            reservation: Some(reservation.id),
+            whose: For::Reservation(reservation.id),
             policy: &facts.policy,
             in_house: facts.in_house(),
             same_room: false,
@@ -73,13 +73,14 @@ impl<'a> Chooser<'a> {
         env: &'a Env,
         now: DateTime<Utc>,
         property: PropertyId,
+        keychain: KeychainId,
         policy: &'a Policy,
     ) -> Self {
         Self {
             env,
             now,
             property,
-            reservation: None,
+            whose: For::Keychain(keychain),
             policy,
             in_house: false,
             same_room: false,
@@ -177,7 +178,7 @@ impl Chooser<'_> {
                     tx,
                     &self.env.sealer,
                     self.property,
-                    self.reservation,
+                    self.whose,
                     &found.code.clone().into(),
                     &found.proof,
                     window,
@@ -224,7 +225,7 @@ impl Chooser<'_> {
             None => EventKind::PinAllocated,
         };
         let event = NewEvent::new(kind, SubjectKind::Pin, new);
-        Ok(Some(match self.reservation {
+        Ok(Some(match self.whose.reservation() {
             Some(reservation) => event.with("reservation", reservation),
             None => event,
         }))

@@ -10,6 +10,9 @@ DROP TABLE device_pins;
 DROP TABLE keychain_doors;
 DROP TABLE plans;
 DROP TABLE decisions;
+-- These two name each other.
+DELETE FROM keychains WHERE reservation_id IS NULL;
+DELETE FROM pins WHERE keychain_id IS NOT NULL;
 DROP TABLE keychains;
 DROP TABLE pins;
 DROP TABLE reservations;

@@ -24,7 +24,9 @@ CREATE TABLE properties (
   cooldown_days INTEGER NOT NULL DEFAULT 30 CHECK (cooldown_days BETWEEN 0 AND 90),
   push_pins BOOLEAN NOT NULL DEFAULT true,
   push_when TEXT NOT NULL DEFAULT 'DOOR_ACCEPTED' CHECK (push_when IN ('DOOR_ACCEPTED', 'GRANTED')),
-  retention_days INTEGER NOT NULL DEFAULT 30,
+  -- Days after a stay in which its guest's name and PIN are kept, and when to look next for those that are over.
+  retention_days INTEGER NOT NULL DEFAULT 30 CHECK (retention_days BETWEEN 1 AND 365),
+  next_erase_at BIGINT NOT NULL,
   -- Counts the changes of the columns above; what they were is in policy_versions.
   policy_version INTEGER NOT NULL DEFAULT 1,
   mode TEXT NOT NULL DEFAULT 'LIVE' CHECK (mode IN ('SETUP', 'LIVE')),
@@ -34,6 +36,7 @@ CREATE TABLE properties (
   created_at BIGINT NOT NULL,
   UNIQUE (organization_id, id)
 );
+CREATE INDEX properties_due_erase ON properties (next_erase_at);
 
 -- What a policy was before it was changed, as JSON, and who changed it.
 CREATE TABLE policy_versions (
@@ -314,6 +317,7 @@ CREATE TABLE reservations (
   checked_in_seen_at BIGINT,
   -- The PMS's identifier of the guest: the same for the stays of one person.
   guest_key TEXT,
+  -- Empty once it is erased.
   guest_name TEXT,
   remote_updated_at BIGINT,
   -- When a read last held it, changed or not: what a complete read leaves out is gone.
@@ -342,12 +346,17 @@ CREATE INDEX reservations_by_number ON reservations (property_id, number);
 CREATE INDEX reservations_by_room ON reservations (property_id, room_id);
 CREATE INDEX reservations_due ON reservations (decide_at) WHERE decide_at IS NOT NULL;
 CREATE INDEX reservations_leaving ON reservations (ends_at) WHERE state = 'CHECKED_IN';
+-- Those whose guest is not erased, by the end of the stay.
+CREATE INDEX reservations_to_erase ON reservations (property_id, ends_at)
+  WHERE guest_name IS NULL OR guest_name <> '';
 
 CREATE TABLE pins (
   id BLOB PRIMARY KEY NOT NULL,
   property_id BLOB NOT NULL REFERENCES properties (id),
-  -- For whose sake it was chosen. None: for staff.
+  -- For whose sake it was chosen: a reservation, or a keychain made by hand.
   reservation_id BLOB,
+  keychain_id BLOB,
+  -- Null once it is erased.
   sealed BLOB,
   code_index BLOB NOT NULL,
   length INTEGER NOT NULL,
@@ -358,6 +367,10 @@ CREATE TABLE pins (
   created_at BIGINT NOT NULL,
   UNIQUE (property_id, id),
   FOREIGN KEY (property_id, reservation_id) REFERENCES reservations (property_id, id),
+  -- Deferred: the PIN is stored before its keychain.
+  FOREIGN KEY (property_id, keychain_id) REFERENCES keychains (property_id, id)
+    DEFERRABLE INITIALLY DEFERRED,
+  CHECK ((reservation_id IS NULL) <> (keychain_id IS NULL)),
   CHECK (occupied_from <= occupied_until)
 );
 
@@ -373,12 +386,15 @@ BEGIN SELECT RAISE(ABORT, 'pins_one_at_a_time'); END;
 CREATE INDEX pins_by_code ON pins (property_id, code_index);
 
 CREATE INDEX pins_by_reservation ON pins (property_id, reservation_id);
+CREATE INDEX pins_by_keychain ON pins (property_id, keychain_id) WHERE keychain_id IS NOT NULL;
+-- Those that can still be read, by their end.
+CREATE INDEX pins_to_erase ON pins (property_id, occupied_until) WHERE sealed IS NOT NULL;
 
 CREATE TABLE keychains (
   id BLOB PRIMARY KEY NOT NULL,
   property_id BLOB NOT NULL,
   reservation_id BLOB,
-  -- Whom it was made for by hand, where it is for no reservation.
+  -- Whom it was made for by hand, where it is for no reservation. Empty once that is erased.
   holder TEXT,
   main_space_id BLOB NOT NULL,
   pin_id BLOB NOT NULL,
@@ -406,6 +422,8 @@ CREATE UNIQUE INDEX keychains_one_per_reservation ON keychains (reservation_id)
   WHERE superseded_by IS NULL;
 CREATE INDEX keychains_by_start ON keychains (property_id, starts_at, id);
 CREATE INDEX keychains_by_pin ON keychains (property_id, pin_id);
+CREATE INDEX keychains_by_reservation ON keychains (property_id, reservation_id);
+CREATE INDEX keychains_to_erase ON keychains (property_id, ends_at) WHERE holder <> '';
 
 -- What was decided about a reservation when the facts or the outcome changed: enough to explain it
 -- later. No name of a guest, no digits.
@@ -484,7 +502,7 @@ CREATE TABLE device_pins (
   outcome_unknown BOOLEAN NOT NULL DEFAULT false,
   created_at BIGINT NOT NULL,
   UNIQUE (property_id, id),
-  UNIQUE (pin_id, device_id),
+  UNIQUE (property_id, pin_id, device_id),
   FOREIGN KEY (property_id, pin_id) REFERENCES pins (property_id, id),
   FOREIGN KEY (property_id, device_id) REFERENCES devices (property_id, id),
   CHECK ((desired_from IS NULL) = (desired_until IS NULL)),
@@ -567,6 +585,7 @@ CREATE TABLE problems (
 CREATE UNIQUE INDEX problems_one_open ON problems (property_id, key, subject) WHERE resolved_at IS NULL;
 CREATE INDEX problems_open_by_key ON problems (key, property_id, subject_id) WHERE resolved_at IS NULL;
 CREATE INDEX problems_by_time ON problems (property_id, first_seen, id);
+CREATE INDEX problems_by_subject ON problems (property_id, subject_id) WHERE subject_id IS NOT NULL;
 
 CREATE TABLE events (
   property_id BLOB NOT NULL REFERENCES properties (id),
