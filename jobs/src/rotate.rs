@@ -5,7 +5,7 @@ use crate::effects::{self, Touched};
 use crate::reconcile_access::choose::{Choice, Chooser};
 use crate::reconcile_access::{facts, ring, ring_devices};
 use crate::{Env, staff_access};
-use portal_domain::access::Door;
+use portal_domain::access::{self, Decision, Door};
 use portal_domain::pin::{Asked, Proof, Unavailable};
 use portal_domain::{DeviceId, KeychainId, PinId, PropertyId, SubjectKind};
 use portal_store::audit::NewEntry;
@@ -116,7 +116,12 @@ pub async fn rotate(
     match &stay {
         Some(stay) => {
             let left = [old];
-            let touched = effects::desire(&mut tx, env, &house, stay, true, &left).await?;
+            let decision = facts.as_ref().map(|facts| access::decide(facts, now));
+            let granted = matches!(decision, Some(Decision::Grant(_)));
+            let mut touched = effects::desire(&mut tx, env, &house, stay, granted, &left).await?;
+            if !granted {
+                touched.push |= effects::renew_copy(&mut tx, &house, stay, &row, now).await?;
+            }
             ring(&mut tx, property, stay.id, touched, now).await?;
         }
         None => {
