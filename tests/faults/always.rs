@@ -3,7 +3,7 @@
 
 use portal_domain::{
     DevicePinStatus, KeychainStatus, PinId, PinPushStatus, PropertyId, ReservationId,
-    ReservationTransfer,
+    ReservationTransfer, WithheldCode,
 };
 use portal_jobs::Env;
 use portal_store::device_pin::{self, DevicePin};
@@ -107,7 +107,7 @@ impl Rows {
             let is_right = match stay.transfer {
                 ReservationTransfer::Transferred => live == 1 && why.is_none(),
                 ReservationTransfer::Withheld => live == 0 && why.is_some_and(|why| !why.is_end()),
-                ReservationTransfer::Ended => live == 0 && why.is_some_and(|why| why.is_end()),
+                ReservationTransfer::Ended => live == 0 && why.is_some_and(WithheldCode::is_end),
             };
             if !is_right || stay.decided_revision != stay.revision {
                 let (number, is) = (&stay.number, stay.transfer);

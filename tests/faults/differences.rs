@@ -73,10 +73,16 @@ impl House {
             }
         }
         let mut wrong = self.on_locks(&known);
-        for stay in &self.stays {
-            let digits = known.digits_of(stay);
-            if !self.broken {
-                wrong.extend(in_pms(stay, digits, &self.mews.pins(&stay.id)));
+        for stay in &mut self.stays {
+            let held = self.mews.pins(&stay.id);
+            let all_over = held.iter().all(|pin| pin.until <= now);
+            if self.broken {
+                stay.ran_out = all_over;
+            } else {
+                stay.ran_out &= all_over && stay.main.is_none();
+                if !stay.ran_out {
+                    wrong.extend(in_pms(stay, known.digits_of(stay), &held));
+                }
             }
             wrong.extend(in_portal(stay, &known));
         }

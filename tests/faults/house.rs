@@ -77,6 +77,9 @@ pub(crate) struct Stay {
     pub(super) rotated: bool,
     /// Whether a person took the access away.
     revoked: bool,
+    /// Whether its times ran out while the link was broken: what the PMS has of it opens nothing, and
+    /// need not be taken out.
+    pub(super) ran_out: bool,
 }
 
 /// See the module.
@@ -184,6 +187,7 @@ impl House {
             pins: Vec::new(),
             rotated: false,
             revoked: false,
+            ran_out: false,
         });
         self.stays.len() - 1
     }
