@@ -43,6 +43,14 @@ impl<'a> Stays<'a> {
     }
 }
 
+/// Gives the keychain of a reservation another PIN.
+async fn rotate(hotel: &Hotel<'_>, number: &str) {
+    let id = hotel.reservation(number).await["keychain"]["id"].clone();
+    let input = serde_json::json!({ "keychain": id, "reason": "asked for" });
+    hotel.tell("pinRotate", input).await;
+    hotel.portal.settle().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_pin_and_one_window_for_both_stays() {
     let portal = Portal::start().await;
@@ -141,11 +149,7 @@ async fn another_pin_for_one_leaves_the_other_its_own() {
     let stays = Stays::book(&portal, true).await;
     let hotel = &stays.hotel;
     let old = hotel.reveal("31").await;
-    let id = hotel.reservation("32").await["keychain"]["id"].clone();
-    let rotate = "mutation($id: ID!) { pinRotate(input: {keychain: $id, reason: \"asked for\"}) { userErrors { code } } }";
-    let done = hotel.ask(rotate, serde_json::json!({ "id": id })).await;
-    assert_eq!(done["pinRotate"]["userErrors"], serde_json::json!([]));
-    portal.settle().await;
+    rotate(hotel, "32").await;
     let new = hotel.reveal("32").await;
     assert_ne!(new, old);
     assert_eq!(hotel.reveal("31").await, old);
@@ -158,6 +162,43 @@ async fn another_pin_for_one_leaves_the_other_its_own() {
         (hotel.in_mews("31"), hotel.in_mews("32")),
         (vec![old], vec![new])
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_stays_that_end_before_the_pin_of_the_last_goes_on() {
+    let portal = Portal::start().await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
+    let from = portal.env.now() + HOUR(2);
+    // Two of them at once, each with a PIN of its own.
+    for (number, until) in [("31", 40), ("32", 46)] {
+        let mut booking = Booking::new(from, from + HOUR(until)).number(number);
+        if number == "32" {
+            booking = booking.same_guest_as("31");
+        }
+        portal.mews.book(&hotel.enterprise, &booking.room("101"));
+    }
+    portal.next_look().await;
+    let (one, two) = (hotel.reveal("31").await, hotel.reveal("32").await);
+    assert_ne!(one, two);
+    let third = Booking::new(from + HOUR(49), from + HOUR(90)).number("33");
+    let third = third.same_guest_as("31").room("101");
+    portal.mews.book(&hotel.enterprise, &third);
+    portal.next_look().await;
+    assert_eq!(hotel.reveal("33").await, two, "it goes on from the last");
+    let opens = |pin: &str, hour: i64| portal.locks.opens(&lock, pin, from + HOUR(hour));
+    assert!(opens(&one, 39) && !opens(&one, 41));
+    assert!(opens(&two, 45) && opens(&two, 47) && opens(&two, 89));
+
+    // One more that ends while the second goes on: it is not the third's guest who goes on from it.
+    rotate(&hotel, "33").await;
+    let three = hotel.reveal("33").await;
+    let fourth = Booking::new(from + HOUR(20), from + HOUR(41)).number("34");
+    let fourth = fourth.same_guest_as("31").room("101");
+    portal.mews.book(&hotel.enterprise, &fourth);
+    portal.next_look().await;
+    assert_eq!(hotel.reveal("33").await, three, "it keeps its PIN");
+    assert_ne!(hotel.reveal("34").await, three);
 }
 
 /// A stay as the model has it.

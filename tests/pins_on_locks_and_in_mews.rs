@@ -226,3 +226,31 @@ async fn a_pin_is_shown_to_who_may_see_it_with_a_reason_and_on_record() {
         json!({"code": null, "userErrors": [{"code": "TOO_MANY_ATTEMPTS"}]})
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_pin_for_a_key_that_is_kept_takes_the_place_of_the_old_one_everywhere() {
+    let portal = Portal::start().await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
+    hotel.book("1", Some("101"));
+    portal.mews.check_in("1");
+    portal.next_look().await;
+    // A room without a lock, then none at all: the guest in the house keeps the key of the old one.
+    for room in [Some("103"), None] {
+        portal.mews.assign("1", room);
+        portal.next_look().await;
+        let id = hotel.reservation("1").await["keychain"]["id"].clone();
+        let input = json!({ "keychain": id, "reason": "told to others" });
+        hotel.tell("pinRotate", input).await;
+        portal.settle().await;
+        let pin = hotel.reveal("1").await;
+        let now = portal.env.now();
+        assert!(portal.locks.opens(&lock, &pin, now), "{room:?}");
+        let held = portal.mews.pins("1");
+        assert_eq!(held.len(), 1, "{room:?}");
+        assert_eq!(
+            (held[0].value.as_str(), held[0].room.as_deref()),
+            (pin.as_str(), Some("101"))
+        );
+    }
+}

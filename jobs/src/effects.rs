@@ -223,6 +223,32 @@ fn change(row: &mut DevicePin, wish: Option<(Window, DateTime<Utc>)>, now: DateT
     true
 }
 
+/// What the PMS has of a keychain that is kept although it would not be made now stays as it is, but for
+/// the PIN: the guest reads it there.
+pub(crate) async fn renew_copy(
+    tx: &mut Tx,
+    property: &Property,
+    reservation: &Reservation,
+    keychain: &Keychain,
+    now: DateTime<Utc>,
+) -> Result<bool, DbError> {
+    let Some(push) = pin_push::lock(tx, property.id, reservation.id).await? else {
+        return Ok(false);
+    };
+    let (Some(room), Some(window)) = (push.desired_room_id, push.desired()) else {
+        return Ok(false);
+    };
+    let wish = CopyWish {
+        pin: keychain.pin_id,
+        room,
+        window,
+        common_doors: push.common_doors,
+        door_ready: property.policy().push_when == PinPushWhen::Granted
+            || main_door_has(tx, property.id, keychain, TAKEN).await?,
+    };
+    desire_in_pms(tx, property, reservation, Some(push), Some(wish), now).await
+}
+
 /// What the PMS shall hold of a keychain.
 struct CopyWish {
     pin: PinId,

@@ -140,7 +140,12 @@ pub async fn rotate(
     match &stay {
         Some(stay) => {
             let left = [old];
-            let touched = effects::desire(&mut tx, env, &house, stay, true, &left).await?;
+            let decision = facts.as_ref().map(|facts| access::decide(facts, now));
+            let granted = matches!(decision, Some(Decision::Grant(_)));
+            let mut touched = effects::desire(&mut tx, env, &house, stay, granted, &left).await?;
+            if !granted {
+                touched.push |= effects::renew_copy(&mut tx, &house, stay, &row, now).await?;
+            }
             ring(&mut tx, property, stay.id, touched, now).await?;
             // A door that was left out may take this one.
             trigger::reservations(&mut tx, env, property, &[stay.id]).await?;

@@ -1,23 +1,22 @@
-//! A house whose staff a test plays, a model of who should get in, and the comparison of both with
-//! what stands on the locks, in the PMS and in the database.
+//! A house whose staff a test plays, and a model of who should get in.
 //!
 //! The model is written from the guide's rules alone: no code of Portal decides in it.
 
 use crate::harness::{Hotel, TestClock};
 use chrono::{DateTime, Duration, SubsecRound, Utc};
-use portal_domain::{PinId, PropertyId, ReservationTransfer};
+use portal_domain::PropertyId;
 use portal_interface::Clock;
-use portal_mews::fake::{Booking, FakeMews, HeldPin, StayState};
-use portal_store::page::Page;
-use portal_store::reservation::{self, Filter};
-use portal_store::{Db, Sealer, pin};
+use portal_mews::fake::{Booking, FakeMews, StayState};
 use portal_virtual::fake::{FakeLocks, LockCode};
-use secrecy::ExposeSecret;
-use std::collections::{BTreeMap, HashMap};
+use rand::rngs::StdRng;
+use rand::seq::IteratorRandom;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// How long the old room opens for the luggage after a move.
-const LUGGAGE: Duration = Duration::minutes(60);
+pub(super) const LUGGAGE: Duration = Duration::minutes(60);
+/// Longest break between two stays of a guest in a room that are one to the guest.
+const BREAK: Duration = Duration::hours(12);
 
 /// A stay as the PMS has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,29 +28,58 @@ pub(crate) struct Booked {
     checked_in: Option<DateTime<Utc>>,
 }
 
+impl Booked {
+    pub(super) fn in_house(&self) -> bool {
+        self.state == StayState::Started
+    }
+
+    /// From when it opens, when no other stay goes before it.
+    fn opens_at(&self) -> DateTime<Utc> {
+        self.checked_in.map_or(self.from, |at| at.min(self.from))
+    }
+
+    /// Whether it comes right before another in the same room.
+    fn is_right_before(&self, next: &Self) -> bool {
+        let comes = !matches!(self.state, StayState::Canceled | StayState::Optional);
+        let near = self.until <= next.from && next.from - self.until <= BREAK;
+        comes && near && self.room.is_some() && self.room == next.room
+    }
+}
+
 /// A door that should open.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Door {
-    room: String,
-    from: DateTime<Utc>,
-    until: DateTime<Utc>,
+pub(super) struct Door {
+    pub(super) room: String,
+    pub(super) from: DateTime<Utc>,
+    pub(super) until: DateTime<Utc>,
     /// Where the end follows from when Portal saw a move, which is not known yet: `until` is the
     /// soonest, this the latest it can be.
-    latest: Option<DateTime<Utc>>,
+    pub(super) latest: Option<DateTime<Utc>>,
+    /// The digits it opens with, when they are not those of the stay.
+    pub(super) pin: Option<String>,
 }
 
 /// A stay: what the PMS has, what Portal has seen of it, and what should follow.
 #[derive(Debug, Clone)]
 pub(crate) struct Stay {
     pub(crate) number: String,
-    id: String,
+    pub(super) id: String,
+    /// Stays of one guest have the same.
+    pub(super) guest: usize,
     pub(crate) booked: Booked,
-    seen: Option<Booked>,
+    pub(super) seen: Option<Booked>,
     moved_at: DateTime<Utc>,
-    main: Option<Door>,
-    luggage: Vec<Door>,
-    /// The PIN it had last, while it had to stay the same.
-    pin: Option<String>,
+    pub(super) main: Option<Door>,
+    pub(super) luggage: Vec<Door>,
+    /// The PINs it has had, the one it has last.
+    pub(super) pins: Vec<String>,
+    /// Whether a person gave it another PIN, which has not been seen yet.
+    pub(super) rotated: bool,
+    /// Whether a person took the access away.
+    revoked: bool,
+    /// Whether its times ran out while the link was broken: what the PMS has of it opens nothing, and
+    /// need not be taken out.
+    pub(super) ran_out: bool,
 }
 
 /// See the module.
@@ -62,13 +90,19 @@ pub(crate) struct House {
     enterprise: String,
     pub(crate) property: PropertyId,
     /// Rooms with a lock, and the lock's name at its vendor.
-    rooms: BTreeMap<String, String>,
+    pub(super) rooms: BTreeMap<String, String>,
     pub(crate) stays: Vec<Stay>,
     /// Stays booked so far.
     pub(crate) booked: usize,
     /// Whether the clock runs while Portal works, so that ends that follow from it are not known to
     /// the second.
     pub(crate) running: bool,
+    /// Whether the link to the PMS is broken: nothing is seen, and what there is stays.
+    pub(crate) broken: bool,
+    /// Rooms that lead to no space.
+    unmapped: BTreeSet<String>,
+    /// Rooms whose lock was taken out.
+    without_lock: BTreeSet<String>,
 }
 
 impl House {
@@ -92,6 +126,9 @@ impl House {
             stays: Vec::new(),
             booked: 0,
             running: false,
+            broken: false,
+            unmapped: BTreeSet::new(),
+            without_lock: BTreeSet::new(),
         }
     }
 
@@ -99,9 +136,21 @@ impl House {
         self.clock.now()
     }
 
-    /// Books a stay and answers its place among the stays.
+    /// Books a stay of a new guest and answers its place among the stays.
     pub(crate) fn book(
         &mut self,
+        room: Option<&str>,
+        state: StayState,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> usize {
+        self.book_for(None, room, state, from, until)
+    }
+
+    /// Books a stay, of the guest of another one if so asked.
+    pub(crate) fn book_for(
+        &mut self,
+        guest_of: Option<usize>,
         room: Option<&str>,
         state: StayState,
         from: DateTime<Utc>,
@@ -114,10 +163,16 @@ impl House {
         if let Some(room) = room {
             booking = booking.room(room);
         }
+        let mut guest = self.booked;
+        if let Some(other) = guest_of.map(|other| &self.stays[other]) {
+            booking = booking.same_guest_as(&other.number);
+            guest = other.guest;
+        }
         let id = self.mews.book(&self.enterprise, &booking);
         self.stays.push(Stay {
             number,
             id,
+            guest,
             booked: Booked {
                 state,
                 room: room.map(str::to_owned),
@@ -129,7 +184,10 @@ impl House {
             moved_at: self.now(),
             main: None,
             luggage: Vec::new(),
-            pin: None,
+            pins: Vec::new(),
+            rotated: false,
+            revoked: false,
+            ran_out: false,
         });
         self.stays.len() - 1
     }
@@ -186,31 +244,157 @@ impl House {
 
     /// Portal has read every stay as it is now.
     pub(crate) fn all_seen(&mut self) {
-        for stay in 0..self.stays.len() {
-            self.seen(stay);
+        for stay in &mut self.stays {
+            stay.seen = Some(stay.booked.clone());
+        }
+        self.decide_all();
+    }
+
+    /// Portal has read these stays as they are now. Others may follow from it.
+    pub(crate) fn seen(&mut self, stays: &[usize]) {
+        for stay in stays {
+            let stay = &mut self.stays[*stay];
+            stay.seen = Some(stay.booked.clone());
+        }
+        self.decide_all();
+    }
+
+    pub(crate) fn has_access(&self, stay: usize) -> bool {
+        let now = self.now();
+        let main = self.stays[stay].main.as_ref();
+        main.is_some_and(|door| door.until > now)
+    }
+
+    /// The PIN a stay has, as far as it was seen.
+    pub(crate) fn pin_of(&self, stay: usize) -> Option<&str> {
+        self.stays[stay].pins.last().map(String::as_str)
+    }
+
+    /// A room with a lock.
+    pub(crate) fn some_door(&self, rng: &mut StdRng) -> String {
+        self.rooms.keys().choose(rng).expect("a room").clone()
+    }
+
+    pub(crate) fn is_mapped(&self, room: &str) -> bool {
+        self.rooms.contains_key(room) && !self.unmapped.contains(room)
+    }
+
+    pub(crate) fn is_installed(&self, room: &str) -> bool {
+        self.rooms.contains_key(room) && !self.without_lock.contains(room)
+    }
+
+    /// A person takes the access away, for whatever the PMS says later.
+    pub(crate) fn revoke(&mut self, stay: usize) {
+        self.stays[stay].revoked = true;
+        self.decide(stay);
+    }
+
+    pub(crate) fn reinstate(&mut self, stay: usize) {
+        self.stays[stay].revoked = false;
+        self.decide(stay);
+    }
+
+    /// A person gives a stay another PIN.
+    pub(crate) fn rotate(&mut self, stay: usize) {
+        self.stays[stay].rotated = true;
+    }
+
+    /// A person unmaps a room, for whoever is in the house too, or maps it again.
+    pub(crate) fn map_or_unmap(&mut self, room: &str) {
+        if !self.unmapped.remove(room) {
+            self.unmapped.insert(room.to_owned());
+            self.lose(room, |seen| {
+                seen.room.as_deref().is_none_or(|is| is == room)
+            });
+        }
+        self.decide_all();
+    }
+
+    /// A person takes the lock of a room out, for whoever is in the house too, or installs it again.
+    pub(crate) fn install_or_remove(&mut self, room: &str) {
+        if !self.without_lock.remove(room) {
+            self.without_lock.insert(room.to_owned());
+            self.lose(room, |_| true);
+        }
+        self.decide_all();
+    }
+
+    /// Who is in the house behind a door loses it, by the word of a person.
+    fn lose(&mut self, room: &str, who: impl Fn(&Booked) -> bool) {
+        for stay in &mut self.stays {
+            let is = stay.seen.as_ref();
+            let theirs = is.is_some_and(|seen| seen.in_house() && who(seen));
+            if theirs && stay.main.as_ref().is_some_and(|door| door.room == room) {
+                stay.main = None;
+            }
         }
     }
 
-    /// Portal has read this stay as it is now.
-    pub(crate) fn seen(&mut self, stay: usize) {
+    fn decide_all(&mut self) {
+        for stay in 0..self.stays.len() {
+            self.decide(stay);
+        }
+    }
+
+    /// The stays of the same guest in the same room that end right before this one.
+    fn before<'a>(&'a self, stay: &'a Stay) -> impl Iterator<Item = (usize, DateTime<Utc>)> + 'a {
+        let others = self
+            .stays
+            .iter()
+            .enumerate()
+            .filter(|(_, other)| other.guest == stay.guest && other.number != stay.number);
+        others.filter_map(|(n, other)| {
+            let (seen, own) = (other.seen.as_ref()?, stay.seen.as_ref()?);
+            seen.is_right_before(own).then_some((n, seen.until))
+        })
+    }
+
+    /// The stays a guest goes on from into this one: those that end last right before it.
+    fn follows(&self, stay: usize) -> Vec<usize> {
+        let stay = &self.stays[stay];
+        let last = self.before(stay).map(|(_, end)| end).max();
+        let before = self.before(stay).filter(|(_, end)| Some(*end) == last);
+        before.map(|(other, _)| other).collect()
+    }
+
+    /// The stays that are one with this one to the guest.
+    pub(super) fn next_to(&self, stay: usize) -> Vec<usize> {
+        let follow = |other: &usize| self.follows(*other).contains(&stay);
+        let after = (0..self.stays.len()).filter(follow);
+        self.follows(stay).into_iter().chain(after).collect()
+    }
+
+    /// From when a stay opens: as it is booked or when the guest checked in, or as soon as the stay
+    /// right before it ends.
+    fn opens_at(&self, stay: usize, own: &Booked) -> DateTime<Utc> {
+        let end = self.before(&self.stays[stay]).map(|(_, end)| end).max();
+        end.map_or(own.opens_at(), |end| own.opens_at().min(end))
+    }
+
+    /// What follows from what Portal has seen.
+    fn decide(&mut self, stay: usize) {
         let (now, running) = (self.now(), self.running);
-        let rooms = &self.rooms;
+        let Some(seen) = self.stays[stay].seen.clone() else {
+            return;
+        };
+        let from = self.opens_at(stay, &seen);
+        let has_door = |room: &String| self.is_mapped(room) && self.is_installed(room);
+        let room = seen.room.clone().filter(has_door);
+        let broken = self.broken;
         let stay = &mut self.stays[stay];
-        let seen = stay.booked.clone();
-        stay.seen = Some(seen.clone());
-        let in_house = seen.state == StayState::Started;
-        let from = seen.checked_in.map_or(seen.from, |at| at.min(seen.from));
         let over = seen.until <= now || from >= seen.until;
         let booked = matches!(seen.state, StayState::Confirmed | StayState::Started);
-        if over || !booked {
+        if over || !booked || stay.revoked {
             stay.main = None;
             stay.luggage.clear();
-            stay.pin = None;
             return;
         }
-        let Some(room) = seen.room.filter(|room| rooms.contains_key(room)) else {
+        if broken {
+            return;
+        }
+        let Some(room) = room else {
             // A guest in the house keeps what there is.
-            if !in_house {
+            if !seen.in_house() {
                 stay.main = None;
                 stay.luggage.clear();
             }
@@ -221,9 +405,10 @@ impl House {
             from,
             until: seen.until,
             latest: None,
+            pin: None,
         };
         if let Some(was) = stay.main.replace(next.clone())
-            && in_house
+            && seen.in_house()
             && was.room != next.room
             && was.from <= now
             && was.until > now
@@ -233,216 +418,9 @@ impl House {
             stay.luggage.push(Door {
                 until: was.until.min(since + LUGGAGE),
                 latest: running.then_some(was.until),
+                pin: stay.pins.last().cloned(),
                 ..was
             });
         }
-    }
-
-    /// What is not as it should be, now that everything is at rest. Empty: all is well.
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one comparison after the other, each of the same few values"
-    )]
-    pub(crate) async fn differences(&mut self, db: &Db, sealer: &Sealer) -> Vec<String> {
-        let now = self.now();
-        let mut wrong = Vec::new();
-        let known = Known::read(db, sealer, self.property, now).await;
-        let mut pins_in_use: HashMap<String, Vec<Use>> = HashMap::new();
-        let mut found = BTreeMap::new();
-        for (room, lock) in &self.rooms {
-            for code in self.locks.codes(lock) {
-                let stay = known.stay_of(&code.label, &code.pin);
-                let Some(stay) =
-                    stay.and_then(|number| self.stays.iter().position(|s| s.number == *number))
-                else {
-                    wrong.push(format!("lock {room}: a code of nobody's, {}", code.label));
-                    continue;
-                };
-                pins_in_use
-                    .entry(code.pin.clone())
-                    .or_default()
-                    .push((stay, code.from, code.until));
-                if let Some(other) = found.insert((stay, room.clone()), code) {
-                    wrong.push(format!("lock {room}: two codes, one is {}", other.label));
-                }
-            }
-        }
-        for (index, stay) in self.stays.iter_mut().enumerate() {
-            stay.luggage
-                .retain(|door| door.latest.unwrap_or(door.until) > now);
-            if stay.main.as_ref().is_some_and(|door| door.until <= now) {
-                stay.main = None;
-            }
-            let mut digits = None;
-            for room in self.rooms.keys() {
-                let doors: Vec<&Door> = stay
-                    .main
-                    .iter()
-                    .chain(&stay.luggage)
-                    .filter(|door| door.room == *room)
-                    .collect();
-                let code = found.remove(&(index, room.clone()));
-                let from = doors.iter().map(|door| door.from).min();
-                let until = doors.iter().map(|door| door.until).max();
-                let latest = doors
-                    .iter()
-                    .map(|door| match door.latest {
-                        Some(latest) => latest.min(now + LUGGAGE),
-                        None => door.until,
-                    })
-                    .max();
-                match (from, until, latest, code) {
-                    (None, _, _, Some(_)) => {
-                        wrong.push(format!("{}: still opens {room}", stay.number));
-                    }
-                    (Some(_), Some(until), _, None) if until <= now => {}
-                    (Some(_), _, _, None) => {
-                        wrong.push(format!("{}: does not open {room}", stay.number));
-                    }
-                    (Some(from), Some(until), Some(latest), Some(code)) => {
-                        let is_right = code.from == from && (until..=latest).contains(&code.until);
-                        if !is_right {
-                            wrong.push(format!(
-                                "{}: opens {room} {} to {} instead of {from} to {until}",
-                                stay.number, code.from, code.until
-                            ));
-                        }
-                        let is_main = stay.main.as_ref().is_some_and(|door| door.room == *room);
-                        for door in &mut stay.luggage {
-                            if is_right
-                                && !is_main
-                                && door.room == *room
-                                && door.latest.take().is_some()
-                            {
-                                door.until = code.until;
-                            }
-                        }
-                        if is_main {
-                            digits = Some(code.pin.clone());
-                        }
-                    }
-                    (None, _, _, None) | (Some(_), ..) => {}
-                }
-            }
-            wrong.extend(in_pms(stay, digits.as_deref(), &self.mews.pins(&stay.id)));
-            if let (Some(before), Some(digits)) = (&stay.pin, &digits)
-                && before != digits
-            {
-                wrong.push(format!("{}: has another PIN than before", stay.number));
-            }
-            if digits.is_some() {
-                stay.pin = digits;
-            }
-            let expected = match (&stay.seen, &stay.main) {
-                (None, _) => None,
-                (Some(_), Some(_)) => Some(ReservationTransfer::Transferred),
-                (Some(_), None) => Some(ReservationTransfer::Withheld),
-            };
-            match (expected, known.transfer.get(&stay.number)) {
-                (None, _) => {}
-                (Some(_), None) => wrong.push(format!("{}: not in Portal", stay.number)),
-                (Some(ReservationTransfer::Transferred), Some(is)) => {
-                    if *is != ReservationTransfer::Transferred {
-                        wrong.push(format!("{}: {is} in Portal, not transferred", stay.number));
-                    }
-                }
-                (Some(_), Some(is)) => {
-                    if *is == ReservationTransfer::Transferred {
-                        wrong.push(format!("{}: transferred in Portal", stay.number));
-                    }
-                }
-            }
-        }
-        for uses in pins_in_use.values() {
-            for (n, a) in uses.iter().enumerate() {
-                for b in &uses[n + 1..] {
-                    if a.0 != b.0 && a.1 < b.2 && b.1 < a.2 {
-                        wrong.push(format!(
-                            "{} and {} share a PIN",
-                            self.stays[a.0].number, self.stays[b.0].number
-                        ));
-                    }
-                }
-            }
-        }
-        wrong
-    }
-}
-
-/// What is wrong with the copies in the PMS.
-fn in_pms(stay: &Stay, digits: Option<&str>, held: &[HeldPin]) -> Vec<String> {
-    let number = &stay.number;
-    match (&stay.main, held) {
-        (None, []) => Vec::new(),
-        (None, _) => vec![format!("{number}: its PIN is still in the PMS")],
-        (Some(_), []) => vec![format!("{number}: its PIN is not in the PMS")],
-        (Some(_), [_, _, ..]) => vec![format!("{number}: has {} PINs in the PMS", held.len())],
-        (Some(door), [pin]) => {
-            let mut wrong = Vec::new();
-            if digits.is_some_and(|digits| digits != pin.value) {
-                wrong.push(format!("{number}: another PIN in the PMS than on the lock"));
-            }
-            // A guest who keeps the old room keeps the copy of it.
-            if pin.room.as_ref() != Some(&door.room) {
-                wrong.push(format!(
-                    "{number}: {:?} in the PMS, not {}",
-                    pin.room, door.room
-                ));
-            }
-            if pin.from != door.from || pin.until != door.until {
-                wrong.push(format!(
-                    "{number}: {} to {} in the PMS, not {} to {}",
-                    pin.from, pin.until, door.from, door.until
-                ));
-            }
-            wrong
-        }
-    }
-}
-
-/// A stay that uses a PIN, from when and until when.
-type Use = (usize, DateTime<Utc>, DateTime<Utc>);
-
-/// What Portal knows.
-struct Known {
-    /// The stay and the digits of each PIN.
-    pins: HashMap<String, (String, Option<String>)>,
-    transfer: HashMap<String, ReservationTransfer>,
-}
-
-impl Known {
-    async fn read(db: &Db, sealer: &Sealer, property: PropertyId, now: DateTime<Utc>) -> Self {
-        let mut conn = db.read().await.expect("a connection");
-        let all = reservation::page(
-            &mut conn,
-            property,
-            &Filter::default(),
-            &Page::first(10_000),
-        )
-        .await
-        .expect("the reservations");
-        let mut pins = HashMap::new();
-        let mut transfer = HashMap::new();
-        for stay in all {
-            let ids: Vec<PinId> = pin::of_reservation(&mut conn, property, stay.id)
-                .await
-                .expect("its PINs");
-            let digits = pin::open(&mut conn, sealer, property, &ids, now)
-                .await
-                .expect("their digits");
-            for id in ids {
-                let digits = digits.get(&id).map(|code| code.expose_secret().to_owned());
-                pins.insert(format!("portal:{id}"), (stay.number.clone(), digits));
-            }
-            transfer.insert(stay.number, stay.transfer);
-        }
-        Self { pins, transfer }
-    }
-
-    /// Whose code it is; none when the digits are others than Portal chose.
-    fn stay_of(&self, label: &str, digits: &str) -> Option<&String> {
-        let (number, known) = self.pins.get(label)?;
-        let right = known.as_ref().is_none_or(|known| known == digits);
-        right.then_some(number)
     }
 }

@@ -1,5 +1,7 @@
 //! What holds when things go wrong: Portal killed, calls lost, steps repeated, databases restarted.
 
+mod always;
+mod differences;
 mod fleet;
 mod histories;
 mod house;

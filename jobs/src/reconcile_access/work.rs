@@ -239,12 +239,26 @@ impl Work<'_> {
     /// The keychain of the stay right before or after, of the same guest behind the same door: its
     /// PIN goes on, so that the guest notices nothing.
     async fn shared(&self, tx: &mut Tx, access: &Access) -> Result<Option<Keychain>, DbError> {
-        let stays = next_to(tx, self.reservation).await?;
+        let own = &*self.reservation;
+        let mut stays = Vec::new();
+        for stay in next_to(tx, own).await? {
+            // Where another of the guest's stays ends in between, the door opens for that one's sake:
+            // a PIN of this one would open in the time between as well.
+            let goes_on = if stay.ends_at <= own.starts_at {
+                self.facts.follows == Some(*stay.ends_at)
+            } else {
+                let mut before = next_to(tx, &stay).await?;
+                before.retain(|other| other.ends_at <= stay.starts_at);
+                before.iter().all(|other| other.ends_at <= own.ends_at)
+            };
+            if goes_on {
+                stays.push(stay.id);
+            }
+        }
         if stays.is_empty() {
             return Ok(None);
         }
-        let ids: Vec<_> = stays.iter().map(|stay| stay.id).collect();
-        let keychains = keychain::current(tx, self.reservation.property_id, &ids).await?;
+        let keychains = keychain::current(tx, own.property_id, &stays).await?;
         let main = access.doors.first().map(|door| door.space);
         Ok(keychains.into_iter().find(|keychain| {
             keychain.revoked_at.is_none()
