@@ -56,12 +56,19 @@ const RESERVATIONS: &str = concat!(
     held!("p.id"),
     ") ORDER BY r.ends_at LIMIT $3"
 );
-// A PIN goes with the last stay that has it, and that may still get it back.
+// A PIN goes with the last stay that has it, and that may still get it back: not before the others of
+// that stay are off the locks, or the current one could go while an earlier one lingers.
 const PINS: &str = concat!(
     "SELECT p.id FROM pins p WHERE p.property_id = $1 AND p.sealed IS NOT NULL \
         AND NOT ",
     held!("p.id"),
-    " AND NOT EXISTS (SELECT 1 FROM keychains k LEFT JOIN reservations r \
+    " AND NOT EXISTS (SELECT 1 FROM pins o \
+            WHERE o.property_id = $1 AND o.reservation_id = p.reservation_id AND ",
+    held!("o.id"),
+    ") AND NOT EXISTS (SELECT 1 FROM pins o \
+            WHERE o.property_id = $1 AND o.keychain_id = p.keychain_id AND ",
+    held!("o.id"),
+    ") AND NOT EXISTS (SELECT 1 FROM keychains k LEFT JOIN reservations r \
             ON r.property_id = k.property_id AND r.id = k.reservation_id \
             WHERE k.property_id = $1 AND k.pin_id = p.id AND (k.ends_at > $2 OR r.ends_at > $2)) \
         AND NOT EXISTS (SELECT 1 FROM keychains k \
@@ -75,9 +82,10 @@ const PINS: &str = concat!(
 );
 const KEYCHAINS: &str = concat!(
     "SELECT k.id FROM keychains k WHERE k.property_id = $1 AND k.holder <> '' AND k.ends_at <= $2 \
-        AND NOT ",
-    held!("k.pin_id"),
-    " ORDER BY k.ends_at LIMIT $3"
+        AND NOT EXISTS (SELECT 1 FROM pins p \
+            WHERE p.property_id = $1 AND p.keychain_id = k.id AND ",
+    held!("p.id"),
+    ") ORDER BY k.ends_at LIMIT $3"
 );
 
 /// Reservations whose guest is not erased and whose stay was over before then.
