@@ -201,6 +201,34 @@ async fn of_two_stays_that_end_before_the_pin_of_the_last_goes_on() {
     assert_ne!(hotel.reveal("34").await, three);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_earlier_moves_towards_the_later_both_keep_the_pin() {
+    for first in ["31", "32"] {
+        let portal = Portal::start().await;
+        let hotel = portal.house("Aurora", &[]).await;
+        let lock = hotel.door("101").await;
+        let from = portal.env.now() + HOUR(2);
+        let second = if first == "31" { "32" } else { "31" };
+        for number in [first, second] {
+            let (begins, ends) = if number == "31" { (0, 36) } else { (48, 93) };
+            let mut stay = Booking::new(from + HOUR(begins), from + HOUR(ends)).number(number);
+            if number == second {
+                stay = stay.same_guest_as(first);
+            }
+            portal.mews.book(&hotel.enterprise, &stay.room("101"));
+            portal.next_look().await;
+        }
+        let pin = hotel.reveal("31").await;
+        assert_eq!(hotel.reveal("32").await, pin);
+        // Whichever is decided first: what the other was is no reason for another PIN.
+        portal.mews.redate("31", from + HOUR(43), from + HOUR(47));
+        portal.next_look().await;
+        assert_eq!(hotel.reveal("31").await, pin, "{first} first");
+        assert_eq!(hotel.reveal("32").await, pin, "{first} first");
+        assert_eq!(portal.locks.codes(&lock).len(), 1);
+    }
+}
+
 /// A stay as the model has it.
 #[derive(Clone)]
 struct Booked {

@@ -117,6 +117,14 @@ pub struct Access {
     pub window: Window,
 }
 
+impl Access {
+    /// Whether both open one space.
+    pub fn shares_a_door(&self, other: &Self) -> bool {
+        let mut doors = self.doors.iter();
+        doors.any(|door| other.doors.iter().any(|theirs| theirs.space == door.space))
+    }
+}
+
 /// One door of an access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Door {

@@ -1,7 +1,7 @@
 //! Carries one decision out in the database.
 
 use super::choose::{Chooser, Taken};
-use super::next_to;
+use super::{facts, next_to};
 use crate::{Env, effects};
 use chrono::{DateTime, Utc};
 use portal_domain::access::{self, Access, Change, Current, Decision, Existing, Facts, Withhold};
@@ -14,7 +14,7 @@ use portal_store::event::{Actor, NewEvent};
 use portal_store::keychain::{self, Keychain};
 use portal_store::problem::{self, NewProblem};
 use portal_store::reservation::{self, Reservation};
-use portal_store::{DbError, Tx, decision, space};
+use portal_store::{DbError, Tx, decision, property, space};
 
 /// One decision being carried out.
 pub(crate) struct Work<'a> {
@@ -207,23 +207,33 @@ impl Work<'_> {
             .filter_map(|other| other.reservation_id)
             .collect();
         let mut stays = reservation::by_ids(tx, property, &stays).await?;
-        // One that is about to end or to move away is no reason for another PIN.
         stays.retain(|stay| {
-            let comes = matches!(
+            matches!(
                 stay.state,
                 ReservationState::Confirmed | ReservationState::CheckedIn
-            );
-            comes && !(stay.deciding() && stay.room_id != self.reservation.room_id)
+            )
         });
         let ids: Vec<_> = others.iter().map(|other| other.id).collect();
         let doors = keychain::doors(tx, property, &ids).await?;
-        others.retain(|other| {
-            let mut stays = stays.iter();
-            let comes = stays.any(|stay| Some(stay.id) == other.reservation_id);
-            let mut own = doors.iter().filter(|door| door.keychain_id == other.id);
-            comes && own.any(|door| access.doors.iter().any(|mine| mine.space == door.space_id))
-        });
-        let mut windows: Vec<_> = others.iter().map(Keychain::window).collect();
+        let mut windows = Vec::new();
+        for other in &others {
+            let Some(stay) = stays.iter().find(|it| Some(it.id) == other.reservation_id) else {
+                continue;
+            };
+            let own = doors.iter().filter(|door| door.keychain_id == other.id);
+            let has = Access {
+                doors: own.map(keychain::KeychainDoor::door).collect(),
+                window: other.window(),
+            };
+            let will = self.will_be(tx, other, stay, has).await?;
+            windows.extend(
+                will.filter(|it| it.shares_a_door(access))
+                    .map(|it| it.window),
+            );
+        }
+        if windows.is_empty() {
+            return Ok(false);
+        }
         let first = windows.iter().all(|other| access.window.from <= other.from);
         windows.push(access.window);
         windows.sort_by_key(|window| window.from);
@@ -234,6 +244,29 @@ impl Work<'_> {
             gap
         });
         Ok(gap && !first)
+    }
+
+    /// What a keychain of another stay opens and when, once all that is known of the stay is decided:
+    /// one about to end, to move away or to change its times is no reason for another PIN. None: it
+    /// will not be there.
+    async fn will_be(
+        &self,
+        tx: &mut Tx,
+        other: &Keychain,
+        stay: &Reservation,
+        has: Access,
+    ) -> Result<Option<Access>, DbError> {
+        if !stay.deciding() || other.superseded_by.is_some() {
+            return Ok(Some(has));
+        }
+        let Some(house) = property::by_id(tx, stay.property_id).await? else {
+            return Ok(None);
+        };
+        let facts = facts(tx, &house, stay).await?;
+        Ok(match access::decide(&facts, self.now) {
+            Decision::Grant(access) => Some(access),
+            Decision::Withhold(why) => (why.existing == Existing::Keep).then_some(has),
+        })
     }
 
     /// The keychain of the stay right before or after, of the same guest behind the same door: its
