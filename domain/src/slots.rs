@@ -29,10 +29,8 @@ impl Code {
         use DevicePinStatus as S;
         match self.status {
             S::Sent | S::Set | S::Removing | S::Residual => true,
-            // One whose times or digits changed is there as it was, unless the lock said it is full.
-            S::Waiting | S::Blocked => {
-                self.confirmed_until.is_some() && self.last_error != Some(EffectError::DeviceFull)
-            }
+            // One whose times changed is there as it was.
+            S::Waiting | S::Blocked => self.confirmed_until.is_some(),
             S::Removed => false,
         }
     }
@@ -288,7 +286,9 @@ pub fn hold(capacity: usize, codes: &[Code], now: DateTime<Utc>) -> BTreeSet<Pin
         })
         .collect();
     wanted.sort_unstable();
-    wanted.truncate(room);
+    // Whatever does not fit: nobody who is in makes room.
+    let inside = wanted.partition_point(|(coming, ..)| !coming);
+    wanted.truncate(room.max(inside));
     let mut free = capacity.saturating_sub(held);
     wanted.retain(|(_, _, _, is_there)| {
         let fits = *is_there || free > 0;

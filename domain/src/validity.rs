@@ -1,7 +1,8 @@
 //! The times a lock is told for a stay: whole steps of its clock, and for no longer than it can.
 
+use crate::local::{self, Edge};
 use crate::{DeviceRule, Window};
-use chrono::{DateTime, Duration, Timelike, Utc};
+use chrono::{DateTime, Duration, LocalResult, SubsecRound, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 
 /// What a lock is told.
@@ -31,9 +32,16 @@ pub fn told(
         DeviceRule::MaxDays(days) => Some(Duration::days(i64::from(*days).max(1))),
         _ => None,
     });
-    let down = |at: DateTime<Utc>| grid.map_or(at, |grid| at - since_step(at, grid, zone));
+    let down = |at: DateTime<Utc>| grid.map_or(at, |grid| step_before(at, grid, zone));
     let up = |at: DateTime<Utc>| match grid {
-        Some(grid) if down(at) < at => down(down(at) + Duration::seconds(grid)).max(at),
+        Some(grid) if down(at) < at => {
+            let mut probe = at;
+            // A day on which the clocks change may be longer than the step.
+            while down(probe) <= at {
+                probe += Duration::seconds(grid);
+            }
+            down(probe)
+        }
         _ => at,
     };
     let window = Window {
@@ -58,20 +66,36 @@ pub fn told(
             };
         }
     }
-    let until = down(window.from.max(now) + most).min(window.until);
-    let from = window.from.max(up(until - most));
+    let opens = window.from.max(now);
+    let mut until = down(opens + most).min(window.until);
+    let mut from = window.from.max(up(until - most));
+    // Where the clocks change a step is longer or shorter than the others.
+    while from > opens {
+        until = down(until - Duration::seconds(1));
+        from = window.from.max(up(until - most));
+    }
+    let soon = now + Duration::minutes(15);
     Told {
         window: Window { from, until },
-        again: (until < window.until).then(|| until - half),
+        again: (until < window.until).then(|| (until - half).max(soon)),
     }
 }
 
-/// How long ago the clock there showed a whole step, counted from midnight.
-fn since_step(at: DateTime<Utc>, grid: i64, zone: Tz) -> Duration {
-    let local = at.with_timezone(&zone);
-    let seconds = i64::from(local.num_seconds_from_midnight()) % grid;
-    Duration::seconds(seconds)
-        + Duration::nanoseconds(i64::from(local.nanosecond() % 1_000_000_000))
+/// The last moment at which the clock there showed a whole step, counted from midnight in seconds.
+fn step_before(at: DateTime<Utc>, step: i64, zone: Tz) -> DateTime<Utc> {
+    let shown = at.with_timezone(&zone).naive_local().trunc_subsecs(0);
+    let over = i64::from(shown.num_seconds_from_midnight()) % step;
+    if over == 0 {
+        return at.trunc_subsecs(0);
+    }
+    let whole = shown - Duration::seconds(over);
+    match zone.from_local_datetime(&whole) {
+        LocalResult::Single(one) => one.to_utc(),
+        LocalResult::Ambiguous(_, second) if second <= at => second.to_utc(),
+        LocalResult::Ambiguous(first, _) => first.to_utc(),
+        // The clock has skipped it.
+        LocalResult::None => local::instant(zone, whole, Edge::Start).min(at),
+    }
 }
 
 #[cfg(test)]
@@ -155,9 +179,8 @@ mod tests {
         for round in 0..2_000 {
             let mut rules = Vec::new();
             if rng.random_range(0..3) > 0 {
-                rules.push(DeviceRule::TimeGrid(
-                    [5, 15, 30, 60][rng.random_range(0..4)],
-                ));
+                let grids = [5, 15, 30, 60, 1440];
+                rules.push(DeviceRule::TimeGrid(grids[rng.random_range(0..5)]));
             }
             if rng.random_range(0..3) > 0 {
                 rules.push(DeviceRule::MaxDays(rng.random_range(2..30)));

@@ -2,6 +2,7 @@
 //! cause goes, the problem goes with it.
 
 use crate::Env;
+use crate::reconcile_access::ring_devices;
 use crate::sweep::QUARANTINED;
 use chrono::{DateTime, Duration, Utc};
 use portal_domain::{ActorKind, DevicePinId, EventKind, ProblemId, PropertyId, SubjectKind};
@@ -138,8 +139,10 @@ async fn apply(
         events.extend(problem::raise(&mut tx, property, &new, now).await?);
     }
     event::publish(&mut tx, property, &Actor::system(), now, events).await?;
-    // The clock removes what a lock could not.
+    // The clock removes what a lock could not, and somebody may wait for the slot.
     let removed = deadline::note_run_out(&mut tx, property, &changes.run_out, now).await?;
+    let devices = removed.iter().map(|(_, device)| *device).collect();
+    ring_devices(&mut tx, property, devices, now).await?;
     let removed = removed.into_iter().map(|(id, device)| {
         let line = NewEvent::new(EventKind::DevicePinRemoved, SubjectKind::DevicePin, id);
         line.with("device", device)

@@ -11,7 +11,7 @@ use chrono::{DateTime, Duration, Utc};
 use portal_domain::{KeychainId, PinId, PropertyId};
 use portal_store::event::Actor;
 use portal_store::keychain::{self, Keychain};
-use portal_store::{DbError, pin, reservation};
+use portal_store::{DbError, device_pin, pin, reservation};
 
 /// How long before the time is over it grows.
 const SOON: Duration = Duration::hours(12);
@@ -38,6 +38,11 @@ async fn extend(
 ) -> Result<(), DbError> {
     let mut conn = env.db.read().await?;
     let alike = pin::alike(&mut conn, property, id, until).await?;
+    let lingering = device_pin::lingering(&mut conn, property).await?;
+    if alike.iter().any(|other| lingering.contains(other)) {
+        // The same digits stick to a lock twice: while one has its time the other needs none.
+        return Ok(());
+    }
     let mut holders = keychain::of_pins(&mut conn, property, &alike).await?;
     holders.retain(|holder| holder.superseded_by.is_none() && !holder.status(env.now()).is_over());
     let stays: Vec<_> = holders.iter().filter_map(|k| k.reservation_id).collect();
@@ -46,7 +51,7 @@ async fn extend(
     let to_come = |holder: &Keychain| {
         let stay = holder.reservation_id;
         let mut stays = stays.iter().filter(|row| Some(row.id) == stay);
-        stays.any(|row| !row.in_house())
+        *holder.starts_at > env.now() && stays.any(|row| !row.in_house())
     };
     if !holders.iter().all(to_come) {
         return Ok(());

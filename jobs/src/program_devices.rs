@@ -7,7 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 use portal_domain::{
     ActorKind, ConfirmationHow, CredentialState, DeviceConnectivity, DeviceId, DevicePinStatus,
     DeviceRule, EffectError, EventKind, IntegrationStatus, KeychainProvisioning, PinId,
-    PinPushStatus, PinPushWait, PropertyId, SubjectKind, ValidationTrigger, slots,
+    PinPushStatus, PinPushWait, PropertyId, SubjectKind, ValidationTrigger, Window, slots,
 };
 use portal_faults::step;
 use portal_interface::{AdapterError, Code, Held, HeldCode, Refusal, Trouble};
@@ -119,7 +119,7 @@ impl ProgramDevices {
             return Ok(None);
         }
         let hold = hold(&device, &all, now);
-        self.make_room(&mut tx, env, &mut all, hold.as_ref())
+        self.make_room(&mut tx, env, &device, &mut all, hold.as_ref())
             .await?;
         let due: Vec<DevicePin> = all
             .iter()
@@ -174,6 +174,7 @@ impl ProgramDevices {
         &self,
         tx: &mut Tx,
         env: &Env,
+        device: &Device,
         all: &mut [DevicePin],
         hold: Option<&BTreeSet<PinId>>,
     ) -> Result<(), DbError> {
@@ -182,16 +183,27 @@ impl ProgramDevices {
         };
         let now = env.now();
         for row in all {
-            if row.desired().is_none() || hold.contains(&row.pin_id) {
+            if row.desired().is_none() {
+                continue;
+            }
+            if hold.contains(&row.pin_id) {
+                // There is one for it by now.
+                if row.waits_for_slot() && row.next_attempt_at.is_some_and(|at| *at > now) {
+                    row.next_attempt_at = Some(now.into());
+                    device_pin::save(tx, row).await?;
+                }
                 continue;
             }
             match row.status {
                 DevicePinStatus::Sent | DevicePinStatus::Set => row.want(now),
+                DevicePinStatus::Blocked if row.code().holds_slot() => row.want(now),
                 // It may be there.
-                DevicePinStatus::Waiting if row.code().holds_slot() || row.outcome_unknown => {
+                DevicePinStatus::Waiting if row.was_ever_sent() => {
                     row.next_attempt_at = Some(now.into());
                 }
-                DevicePinStatus::Waiting if !row.code().is_early(now) => no_slot(env, row),
+                DevicePinStatus::Waiting if !row.code().is_early(now) => {
+                    no_slot(env, device, row);
+                }
                 _ => continue,
             }
             device_pin::save(tx, row).await?;
@@ -259,8 +271,13 @@ impl ProgramDevices {
             done.lease_until = None;
             if row.generation == was.generation {
                 if leased.has_taken_off(&done, answer) {
-                    done.outcome_unknown = false;
-                    no_slot(env, &mut done);
+                    no_slot(env, &device, &mut done);
+                    freed = true;
+                    if was.outcome_unknown {
+                        // A write from before may still arrive.
+                        done.attempts = 1;
+                        done.next_attempt_at = Some((now + LOOK_AGAIN).into());
+                    }
                 } else {
                     settle(env, &device, &mut done, answer, now);
                 }
@@ -447,13 +464,29 @@ fn hold(device: &Device, all: &[DevicePin], now: DateTime<Utc>) -> Option<BTreeS
 }
 
 /// There is no slot for it, and nothing of it is on the device. Whatever frees one rings; the time is
-/// for what nobody tells.
-fn no_slot(env: &Env, row: &mut DevicePin) {
-    row.status = DevicePinStatus::Waiting;
-    row.attempts = 0;
-    row.last_error = Some(EffectError::DeviceFull);
-    (row.confirmed_from, row.confirmed_until) = (None, None);
-    row.next_attempt_at = Some(env.about(SLOT).into());
+/// for what nobody tells. One the device takes shortly before its stay waits for that alone.
+fn no_slot(env: &Env, device: &Device, row: &mut DevicePin) {
+    row.forget();
+    let due = device.lead().zip(row.desired());
+    let due = due.map(|(lead, window)| window.from - lead.duration());
+    if let Some(due) = due.filter(|due| *due > env.now()) {
+        row.last_error = None;
+        row.next_attempt_at = Some(due.into());
+    } else {
+        row.last_error = Some(EffectError::DeviceFull);
+        row.next_attempt_at = Some(env.about(SLOT).into());
+    }
+}
+
+/// The times for which a code shall be on the device. Other times that the device refused for good
+/// take those from nobody that it has.
+fn held_for(row: &DevicePin, now: DateTime<Utc>) -> Option<Window> {
+    let desired = row.desired()?;
+    if row.status != DevicePinStatus::Blocked {
+        return Some(desired);
+    }
+    let (from, until) = (*row.confirmed_from?, *row.confirmed_until?);
+    (until > now).then_some(Window { from, until })
 }
 
 /// Every code the device shall hold, opened.
@@ -466,13 +499,9 @@ pub(crate) async fn codes(
 ) -> Result<Vec<Code>, DbError> {
     let wanted: Vec<_> = all
         .iter()
-        .filter(|row| row.status != DevicePinStatus::Blocked)
         // One that is not due yet is not on the device yet either.
-        .filter(|row| {
-            let due = row.next_attempt_at.is_none_or(|at| *at <= now);
-            due || (row.was_ever_sent() && !row.waits_for_slot())
-        })
-        .filter_map(|row| Some((row.pin_id, row.desired()?)))
+        .filter(|row| row.next_attempt_at.is_none_or(|at| *at <= now) || row.was_ever_sent())
+        .filter_map(|row| Some((row.pin_id, held_for(row, now)?)))
         .collect();
     let ids: Vec<_> = wanted.iter().map(|(pin, _)| *pin).collect();
     let mut opened = pin::open(tx, &env.sealer, property, &ids, now).await?;
@@ -617,6 +646,9 @@ fn removed(device: &Device, row: &mut DevicePin, now: DateTime<Utc>) {
     } else {
         DevicePinStatus::Residual
     };
+    if row.status == DevicePinStatus::Removed {
+        (row.confirmed_from, row.confirmed_until) = (None, None);
+    }
     row.done_generation = row.generation;
     row.confirmed_generation = Some(row.generation);
     // Of a lock that cannot be read back only its word is known.

@@ -139,7 +139,17 @@ impl DevicePin {
     pub fn waits_for_slot(&self) -> bool {
         self.status == DevicePinStatus::Waiting
             && self.last_error == Some(EffectError::DeviceFull)
-            && !self.code().holds_slot()
+            && !self.was_ever_sent()
+    }
+
+    /// Nothing of it is on the device, though it shall be: as before it was first sent.
+    pub fn forget(&mut self) {
+        self.status = DevicePinStatus::Waiting;
+        (self.confirmed_from, self.confirmed_until) = (None, None);
+        (self.confirmed_generation, self.confirmed_how) = (None, None);
+        (self.confirmed_at, self.code_matches) = (None, None);
+        (self.done_generation, self.attempts) = (0, 0);
+        self.outcome_unknown = false;
     }
 
     /// What it shall be is to be carried out anew, whatever was written before: due now, with no

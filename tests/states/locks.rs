@@ -205,3 +205,64 @@ async fn a_lock_with_whole_hours_and_a_longest_time_opens_all_through_a_long_sta
     assert_eq!(hotel.stands("31").await, is("PAST", "REMOVED"));
     assert_eq!(portal.locks.refused(), Vec::<String>::new());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_in_keeps_the_slot_whatever_becomes_of_who_made_room() {
+    let portal = Portal::start().await;
+    let hotel = portal.house("Aurora", &[]).await;
+    hotel.map("101", "Room 101").await;
+    let rules = [DeviceRule::MaxCodes(2)];
+    let lock = hotel.install_with("Room 101", "Lock 101", &rules).await;
+    for (number, from) in [("31", 1), ("32", 200), ("33", 2)] {
+        hotel.book_in(number, "101", from, from + 90);
+        portal.next_look().await;
+    }
+    portal.mews.check_in("31");
+    portal.mews.check_in("33");
+    portal.next_look().await;
+    let inside = [hotel.reveal("31").await, hotel.reveal("33").await];
+    let holds = || {
+        let codes = portal.locks.codes(&lock);
+        inside
+            .iter()
+            .all(|pin| codes.iter().any(|code| code.pin == *pin))
+    };
+    assert!(holds());
+    assert_eq!(hotel.on_lock("32").await["lastError"], json!("DEVICE_FULL"));
+    // The lock is not even asked: nothing of it is there.
+    let writes = portal.locks.calls().writes();
+    portal.mews.cancel("32", "Other");
+    portal.next_look().await;
+    assert_eq!(hotel.on_lock("32").await["status"], json!("REMOVED"));
+    let now = portal.env.now();
+    portal.mews.redate("32", now, now + Duration::hours(50));
+    portal
+        .mews
+        .set_state("32", portal_mews::fake::StayState::Confirmed);
+    portal.next_look().await;
+    assert_eq!(hotel.on_lock("32").await["lastError"], json!("DEVICE_FULL"));
+    assert_eq!(portal.locks.calls().writes(), writes);
+    assert!(holds());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_times_that_a_lock_refuses_take_nothing_from_what_it_has() {
+    let portal = Portal::start().await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let lock = hotel.door("101").await;
+    let [from, until] = hotel.book_in("31", "101", 1, 6);
+    portal.next_look().await;
+    portal.mews.check_in("31");
+    portal.next_look().await;
+    let pin = hotel.reveal("31").await;
+    let fault = Fault::Status { status: 422 };
+    portal.locks.inject(fault, Some(Operation::Put), 1);
+    portal.mews.redate("31", from, until + Duration::hours(20));
+    portal.next_look().await;
+    assert_eq!(hotel.on_lock("31").await["status"], json!("BLOCKED"));
+    // Whoever comes next has the lock written again.
+    hotel.book_in("32", "101", 30, 40);
+    portal.next_look().await;
+    assert_eq!(hotel.on_lock("32").await["status"], json!("SET"));
+    assert!(portal.locks.opens(&lock, &pin, portal.env.now()));
+}

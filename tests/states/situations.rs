@@ -143,6 +143,30 @@ async fn a_move_to_a_lock_that_is_away_leaves_the_old_door_open() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_old_room_closes_though_the_link_breaks_before_the_new_lock_is_back() {
+    let portal = Portal::start().await;
+    let hotel = portal.house("Aurora", &[]).await;
+    let (old, new) = (hotel.door("101").await, hotel.door("102").await);
+    hotel.book_in("31", "101", 5, 90);
+    portal.next_look().await;
+    portal.mews.check_in("31");
+    portal.next_look().await;
+    let pin = hotel.reveal("31").await;
+    portal.locks.set_online(&new, false);
+    portal.mews.assign("31", Some("102"));
+    portal.next_look().await;
+    hotel.break_link().await;
+    assert!(portal.locks.opens(&old, &pin, portal.env.now()));
+    portal.locks.set_online(&new, true);
+    portal.later(Duration::minutes(6)).await;
+    assert!(portal.locks.opens(&new, &pin, portal.env.now()));
+    assert!(portal.locks.opens(&old, &pin, portal.env.now()));
+    portal.later(Duration::minutes(61)).await;
+    assert!(portal.locks.opens(&new, &pin, portal.env.now()));
+    assert!(!portal.locks.opens(&old, &pin, portal.env.now()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_early_check_in_opens_the_door_at_once_and_a_late_one_changes_nothing() {
     let portal = Portal::start().await;
     let hotel = portal.house("Aurora", &[]).await;

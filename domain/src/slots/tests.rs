@@ -70,6 +70,7 @@ fn a_code_takes_a_slot_from_when_it_is_sent_until_it_is_gone() {
         status: Status::Waiting,
         last_error: Some(EffectError::DeviceFull),
         attempts: 3,
+        confirmed_until: None,
         ..set
     };
     let changed = Code {
@@ -320,6 +321,14 @@ fn a_lock_holds_who_is_in_and_then_who_comes_first() {
     // Nobody who is in makes room, not even for who should be in by now.
     let late = code(5, Status::Waiting, "01T07:00", "02T11:00");
     assert_eq!(held(1, &[inside, late]), [1]);
+    // Not even for what has to go first.
+    let going = Code {
+        status: Status::Removing,
+        desired: None,
+        ..far
+    };
+    let also_inside = code(8, Status::Set, "01T09:00", "02T11:00");
+    assert_eq!(held(2, &[inside, also_inside, going]), [1, 8]);
     // What cannot be forgotten takes its slot to the end.
     let residual = Code {
         status: Status::Residual,

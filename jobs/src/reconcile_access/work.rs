@@ -338,13 +338,12 @@ impl Work<'_> {
             self.events.extend(gone);
             return Ok(());
         }
+        let nearest = access.doors.first().copied();
         access.doors.retain(|door| !refusing.contains(door));
-        // Where the nearer door is left out, the one the guest has is the main door still.
-        if let Some(n) = access
-            .doors
-            .iter()
-            .position(|door| door.space == live.main_space_id)
-        {
+        // Where the nearest door is left out, the one the guest has is the main door still.
+        let mut doors = access.doors.iter();
+        let had = doors.position(|door| door.space == live.main_space_id);
+        if let (Some(n), true) = (had, nearest.is_some_and(|door| refusing.contains(&door))) {
             access.doors[..=n].rotate_right(1);
             access.doors[0].role = KeychainDoorRole::Main;
         }
@@ -453,7 +452,7 @@ impl Work<'_> {
                 if self.facts.in_house() {
                     self.raise_kept(tx, why).await?;
                 }
-                return Ok(());
+                return self.leave_rooms(tx).await;
             }
             self.end(tx, keychain, why.code).await?;
         }
