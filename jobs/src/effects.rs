@@ -202,6 +202,10 @@ fn change(row: &mut DevicePin, wish: Option<(Window, DateTime<Utc>)>, now: DateT
     match wish {
         Some((window, _)) if !gone && row.desired() == Some(window) => return false,
         Some((window, due)) => {
+            if row.status == S::Removed {
+                // Nothing of it is there any more.
+                (row.confirmed_from, row.confirmed_until) = (None, None);
+            }
             row.desired_from = Some(window.from.into());
             row.desired_until = Some(window.until.into());
             row.want(now);

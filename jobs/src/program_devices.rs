@@ -646,9 +646,6 @@ fn removed(device: &Device, row: &mut DevicePin, now: DateTime<Utc>) {
     } else {
         DevicePinStatus::Residual
     };
-    if row.status == DevicePinStatus::Removed {
-        (row.confirmed_from, row.confirmed_until) = (None, None);
-    }
     row.done_generation = row.generation;
     row.confirmed_generation = Some(row.generation);
     // Of a lock that cannot be read back only its word is known.

@@ -284,8 +284,6 @@ pub async fn note_run_out(
         .set((
             d::status.eq(DevicePinStatus::Removed),
             d::confirmed_how.eq(ConfirmationHow::WindowOver),
-            d::confirmed_from.eq(None::<Timestamp>),
-            d::confirmed_until.eq(None::<Timestamp>),
             d::confirmed_at.eq(Timestamp(now)),
         ))
         .returning((d::id, d::device_id))

@@ -69,7 +69,7 @@ fn kinds_of(name: &str, house: &House<'_>) -> Vec<&'static str> {
     match name {
         "id" | "ids" => house.ids.keys().copied().collect(),
         "deviceRemove" => vec!["device"],
-        "integrationDisconnect" => vec!["integration"],
+        "integrationDisconnect" | "integrationReconnect" => vec!["integration"],
         "roomUnmap" => vec!["room"],
         "spaces" => vec!["space"],
         // An argument that is new: say what it names.

@@ -5,7 +5,7 @@
 use super::chance;
 use crate::harness::{Hotel, Portal, shown};
 use chrono::{DateTime, Duration, SubsecRound, Utc};
-use portal_domain::{AppCategory, IntegrationId, ReservationId};
+use portal_domain::{AppCategory, IntegrationId, ReservationId, ReservationState};
 use portal_jobs::{SyncReservations, enqueue, refresh};
 use portal_mews::fake::{Booking, Fault, NewRoom, StayState};
 use portal_store::cursor::{self, Stream};
@@ -216,8 +216,11 @@ async fn a_reservation_never_goes_back_whatever_is_told_in_whatever_order() {
     assert!(steps < 100 || dropped > 10, "{replay}: {dropped}");
 }
 
-/// Something in the house. Answers which stay, and that it changed.
-fn happen(hotel: &Hotel<'_>, stays: &mut BTreeMap<String, DateTime<Utc>>, rng: &mut StdRng) {
+/// When a stay last changed, and whether it is canceled.
+type Changed = (DateTime<Utc>, bool);
+
+/// Something in the house.
+fn happen(hotel: &Hotel<'_>, stays: &mut BTreeMap<String, Changed>, rng: &mut StdRng) {
     let (mews, now) = (&hotel.portal.mews, hotel.portal.env.now());
     let some: Vec<&String> = stays.keys().collect();
     let id = match some.choose(rng) {
@@ -227,13 +230,26 @@ fn happen(hotel: &Hotel<'_>, stays: &mut BTreeMap<String, DateTime<Utc>>, rng: &
             mews.book(&hotel.enterprise, &stay)
         }
     };
-    match rng.random_range(0..4) {
+    let choice = rng.random_range(0..4);
+    match choice {
         0 => mews.assign(&id, Some("101")),
         1 => mews.set_state(&id, StayState::Canceled),
         2 => mews.set_state(&id, StayState::Confirmed),
         _ => mews.redate(&id, now, now + Duration::days(rng.random_range(1..9))),
     }
-    stays.insert(id, now.trunc_subsecs(0));
+    let was = stays.get(&id).is_some_and(|(_, canceled)| *canceled);
+    let canceled = choice == 1 || (was && choice != 2);
+    stays.insert(id, (now.trunc_subsecs(0), canceled));
+}
+
+/// Whether what is stored of a stay is what there is to know. Where Mews forgot the place in its list
+/// Portal begins anew with the stays to come: of one that is canceled, and known to be, no more is
+/// read then.
+fn is_known((updated, canceled): &Changed, row: Option<&Reservation>) -> bool {
+    row.is_some_and(|row| {
+        let same = row.remote_updated_at.is_some_and(|at| *at == *updated);
+        same || (*canceled && row.state == ReservationState::Canceled)
+    })
 }
 
 /// Up to when Portal has read all changes.
@@ -307,11 +323,13 @@ async fn how_far_it_has_read_is_never_ahead_of_what_it_has() {
             // One round may read one page.
             portal.round().await.expect("the database");
             let (rows, mark) = (stored(&hotel).await, mark(&hotel).await);
-            for (id, updated) in &stays {
-                if mark.is_some_and(|mark| *updated < mark) {
-                    let known = rows.get(id).and_then(|row| row.remote_updated_at);
-                    let known = known.map(|at| *at);
-                    assert_eq!(known, Some(*updated), "{replay}: read up to {mark:?}");
+            for (id, changed) in &stays {
+                if mark.is_some_and(|mark| changed.0 < mark) {
+                    let row = rows.get(id);
+                    assert!(
+                        is_known(changed, row),
+                        "{replay}: {changed:?} {row:?}, read up to {mark:?}"
+                    );
                 }
             }
         }
@@ -323,12 +341,11 @@ async fn how_far_it_has_read_is_never_ahead_of_what_it_has() {
         portal.next_look().await;
     }
     let rows = stored(&hotel).await;
-    for (id, updated) in &stays {
-        let known = rows.get(id).and_then(|row| row.remote_updated_at);
-        assert_eq!(
-            known.map(|at| *at),
-            Some(*updated),
-            "{replay}: missing in the end"
+    for (id, changed) in &stays {
+        let row = rows.get(id);
+        assert!(
+            is_known(changed, row),
+            "{replay}: {changed:?} {row:?}, missing in the end"
         );
     }
     println!("{} stays, {failed} troubles, {moved} moves", stays.len());

@@ -193,10 +193,16 @@ async fn a_state_nobody_knows_gives_nothing_and_takes_nothing() {
         assert_eq!(hotel.in_mews(number), std::slice::from_ref(pin), "{number}");
     }
     assert_eq!(portal.locks.codes(&lock).len(), 2);
-    let states = "query($id: ID!) { property(id: $id) { reservations(filter: {number: \"31\"}) {
-        nodes { state rawState } } } }";
+    // What was known of them stays; of a new one nothing is.
+    let states =
+        "query($id: ID!) { property(id: $id) { reservations(transfer: [TRANSFERRED, WITHHELD]) {
+        nodes { number state rawState } } } }";
     let told = hotel.ask(states, json!({ "id": hotel.id })).await;
-    let expected = json!([{"state": "UNKNOWN", "rawState": "Frozen"}]);
+    let expected = json!([
+        {"number": "31", "state": "CHECKED_IN", "rawState": "Frozen"},
+        {"number": "32", "state": "CONFIRMED", "rawState": "Frozen"},
+        {"number": "33", "state": "UNKNOWN", "rawState": "Frozen"},
+    ]);
     assert_eq!(told["property"]["reservations"]["nodes"], expected);
 }
 
