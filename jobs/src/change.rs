@@ -153,8 +153,10 @@ impl Change {
         concerned: &[ReservationId],
         now: DateTime<Utc>,
     ) -> Result<usize, DbError> {
-        let adds = matches!(self, Self::RoomMap { .. } | Self::DeviceInstall { .. });
-        let Some(house) = property::by_id(tx, property).await?.filter(|_| adds) else {
+        if !matches!(self, Self::RoomMap { .. } | Self::DeviceInstall { .. }) {
+            return Ok(0);
+        }
+        let Some(house) = property::by_id(tx, property).await? else {
             return Ok(0);
         };
         let mut stays = reservation::by_ids(tx, property, concerned).await?;

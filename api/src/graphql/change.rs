@@ -3,7 +3,7 @@
 
 use super::{Reach, Result};
 use async_graphql::Context;
-use portal_domain::PropertyId;
+use portal_domain::{PropertyId, ReservationId};
 use portal_jobs::change::{By, Change};
 use portal_jobs::trigger;
 use portal_store::Tx;
@@ -19,7 +19,7 @@ pub(crate) enum Consent {
 }
 
 /// Judges whether a change that concerns so many guests in the house may go on.
-pub(crate) fn consent(guests: usize, agreed: Option<bool>, reason: Option<&str>) -> Consent {
+fn consent(guests: usize, agreed: Option<bool>, reason: Option<&str>) -> Consent {
     let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
     match (guests, agreed, reason) {
         (0, _, _) | (_, Some(true), Some(_)) => Consent::Given,
@@ -30,40 +30,52 @@ pub(crate) fn consent(guests: usize, agreed: Option<bool>, reason: Option<&str>)
     }
 }
 
-/// Makes a change, and lets the decisions about whom it concerns follow.
+/// Makes a change that takes nothing from anybody, and lets the decisions about whom it concerns follow.
 pub(crate) async fn make(
     ctx: &Context<'_>,
-    tx: Tx,
+    mut tx: Tx,
     property: PropertyId,
     change: &Change,
-    reason: Option<&str>,
 ) -> Result<()> {
-    make_if(ctx, tx, property, change, Some(true), reason, false).await?;
-    Ok(())
+    let concerned = write(ctx, &mut tx, property, change, None).await?;
+    follow(ctx, tx, property, &concerned).await
 }
 
-/// The same for one that adds a door and may take others from guests in the house, whose keys lead
-/// elsewhere by it: made only where nobody loses one, or the person has agreed.
+/// The same for one by which guests in the house may lose a door: made only where nobody does, or the
+/// person has agreed and said why.
 pub(crate) async fn make_agreed(
-    ctx: &Context<'_>,
-    tx: Tx,
-    property: PropertyId,
-    change: &Change,
-    agreed: Option<bool>,
-    reason: Option<&str>,
-) -> Result<Consent> {
-    make_if(ctx, tx, property, change, agreed, reason, true).await
-}
-
-async fn make_if(
     ctx: &Context<'_>,
     mut tx: Tx,
     property: PropertyId,
     change: &Change,
     agreed: Option<bool>,
     reason: Option<&str>,
-    asks: bool,
 ) -> Result<Consent> {
+    let now = ctx.env()?.now();
+    let guests = change.guests(&mut tx, property, now).await?.len();
+    let mut answer = consent(guests, agreed, reason);
+    if matches!(answer, Consent::Given) {
+        let concerned = write(ctx, &mut tx, property, change, reason).await?;
+        // Where a nearer door became the main one, that shows only now.
+        let guests = change.loses(&mut tx, property, &concerned, now).await?;
+        answer = consent(guests, agreed, reason);
+        if matches!(answer, Consent::Given) {
+            follow(ctx, tx, property, &concerned).await?;
+            return Ok(answer);
+        }
+    }
+    tx.rollback().await?;
+    Ok(answer)
+}
+
+/// Stores, logs and audits a change, in the caller's transaction. Gives whom it concerns.
+async fn write(
+    ctx: &Context<'_>,
+    tx: &mut Tx,
+    property: PropertyId,
+    change: &Change,
+    reason: Option<&str>,
+) -> Result<Vec<ReservationId>> {
     let (env, viewer) = (ctx.env()?, ctx.viewer()?);
     let actor = viewer.actor();
     let by = By {
@@ -71,19 +83,18 @@ async fn make_if(
         user: viewer.user().ok(),
         reason,
     };
-    let concerned = change.concerned(&mut tx, property, env.now()).await?;
-    change.make(&mut tx, env, property, &by).await?;
-    if asks {
-        let guests = change
-            .loses(&mut tx, property, &concerned, env.now())
-            .await?;
-        let consent = consent(guests, agreed, reason);
-        if !matches!(consent, Consent::Given) {
-            tx.rollback().await?;
-            return Ok(consent);
-        }
-    }
-    trigger::reservations(&mut tx, env, property, &concerned).await?;
+    let concerned = change.concerned(tx, property, env.now()).await?;
+    change.make(tx, env, property, &by).await?;
+    Ok(concerned)
+}
+
+async fn follow(
+    ctx: &Context<'_>,
+    mut tx: Tx,
+    property: PropertyId,
+    concerned: &[ReservationId],
+) -> Result<()> {
+    trigger::reservations(&mut tx, ctx.env()?, property, concerned).await?;
     tx.commit().await?;
-    Ok(Consent::Given)
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Devices: locks, and installing them in spaces.
 
-use super::change::{Consent, consent, make, make_agreed};
+use super::change::{Consent, make_agreed};
 use super::id::Kind;
 use super::integration::Integration;
 use super::property::Property;
@@ -336,17 +336,14 @@ impl DeviceMutation {
             return refused(Code::NotInstalled, Some("device"), &message);
         }
         let change = Change::DeviceRemove { device: row.id };
-        let now = ctx.env()?.now();
-        let guests = change.guests(&mut tx, target.property, now).await?.len();
-        let reason = input.reason.as_deref();
-        match consent(guests, input.end_in_house_access, reason) {
+        let (agreed, reason) = (input.end_in_house_access, input.reason.as_deref());
+        match make_agreed(ctx, tx, target.property, &change, agreed, reason).await? {
             Consent::Asked(message) => return refused(Code::InHouseGuests, None, &message),
             Consent::ReasonMissing => {
                 return refused(Code::ReasonMissing, Some("reason"), "Give a reason.");
             }
             Consent::Given => {}
         }
-        make(ctx, tx, target.property, &change, reason).await?;
         let mut conn = read(ctx).await?;
         let row = device::by_ids(&mut conn, target.property, &[row.id]).await?;
         Ok(Some(DeviceRemovePayload {

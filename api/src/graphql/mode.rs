@@ -117,7 +117,7 @@ impl ModeMutation {
             return refused(Code::NotReady, &item.message);
         }
         let mode = PropertyMode::Live;
-        make(ctx, tx, id, &Change::SetMode { mode }, None).await?;
+        make(ctx, tx, id, &Change::SetMode { mode }).await?;
         let mut conn = read(ctx).await?;
         Ok(Some(PropertyGoLivePayload {
             property: store::by_id(&mut conn, id).await?.map(Property),
@@ -153,7 +153,7 @@ impl ModeMutation {
             return refused(Code::AlreadyInSetup, "The property is in setup already.");
         }
         let mode = PropertyMode::Setup;
-        make(ctx, tx, id, &Change::SetMode { mode }, None).await?;
+        make(ctx, tx, id, &Change::SetMode { mode }).await?;
         let mut conn = read(ctx).await?;
         Ok(Some(PropertyEnterSetupPayload {
             property: store::by_id(&mut conn, id).await?.map(Property),

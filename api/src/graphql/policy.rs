@@ -213,7 +213,7 @@ impl PolicyMutation {
                 policy,
                 retention_days,
             };
-            make(ctx, tx, id, &change, None).await?;
+            make(ctx, tx, id, &change).await?;
         }
         let mut conn = read(ctx).await?;
         let row = store::by_id(&mut conn, id).await?;

@@ -1,6 +1,6 @@
 //! Rooms of the PMS, and mapping them to spaces.
 
-use super::change::{Consent, consent, make, make_agreed};
+use super::change::{Consent, make_agreed};
 use super::integration::Integration;
 use super::loaders::SpaceOf;
 use super::property::Property;
@@ -335,10 +335,8 @@ impl RoomMutation {
             return Ok(Some(payload));
         }
         let change = Change::RoomUnmap { room: room_id };
-        let now = ctx.env()?.now();
-        let guests = change.guests(&mut tx, target.property, now).await?.len();
-        let reason = input.reason.as_deref();
-        match consent(guests, input.end_in_house_access, reason) {
+        let (agreed, reason) = (input.end_in_house_access, input.reason.as_deref());
+        match make_agreed(ctx, tx, target.property, &change, agreed, reason).await? {
             Consent::Asked(message) => {
                 let payload = RoomUnmapPayload::refused(Code::InHouseGuests, None, message);
                 return Ok(Some(payload));
@@ -351,7 +349,6 @@ impl RoomMutation {
             }
             Consent::Given => {}
         }
-        make(ctx, tx, target.property, &change, reason).await?;
         Ok(Some(RoomUnmapPayload {
             room: Some(Room(row)),
             ..RoomUnmapPayload::default()

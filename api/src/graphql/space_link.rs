@@ -1,6 +1,6 @@
 //! Common areas that open together with a main room.
 
-use super::change::{Consent, consent, make};
+use super::change::{Consent, make, make_agreed};
 use super::id::Kind;
 use super::property;
 use super::space::Space;
@@ -100,7 +100,7 @@ impl SpaceLinkMutation {
         let space = Some(Space(main_row.clone()));
         let links = space_link::of_mains(&mut tx, property, &[main]).await?;
         if !links.contains(&(main, linked)) {
-            make(ctx, tx, property, &Change::SpaceLink { main, linked }, None).await?;
+            make(ctx, tx, property, &Change::SpaceLink { main, linked }).await?;
         }
         Ok(Some(SpaceLinkPayload {
             space,
@@ -137,17 +137,14 @@ impl SpaceLinkMutation {
             return refused(Code::NotLinked, Some("linkedSpace"), message);
         }
         let change = Change::SpaceUnlink { main, linked };
-        let now = ctx.env()?.now();
-        let guests = change.guests(&mut tx, property, now).await?.len();
-        let reason = input.reason.as_deref();
-        match consent(guests, input.end_in_house_access, reason) {
+        let (agreed, reason) = (input.end_in_house_access, input.reason.as_deref());
+        match make_agreed(ctx, tx, property, &change, agreed, reason).await? {
             Consent::Asked(message) => return refused(Code::InHouseGuests, None, &message),
             Consent::ReasonMissing => {
                 return refused(Code::ReasonMissing, Some("reason"), "Give a reason.");
             }
             Consent::Given => {}
         }
-        make(ctx, tx, property, &change, reason).await?;
         Ok(Some(SpaceUnlinkPayload {
             space: Some(Space(row)),
             ..SpaceUnlinkPayload::default()
