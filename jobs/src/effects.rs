@@ -2,18 +2,18 @@
 //! of what must happen; jobs only ring the bell.
 
 use crate::Env;
+use crate::compare_pins::zone_of;
 use crate::job::chain;
 use crate::reconcile_access::is_main;
 use chrono::{DateTime, Duration, Utc};
-use chrono_tz::Tz;
 use portal_domain::{
     DeviceId, DevicePinStatus, EffectError, PinId, PinPushId, PinPushStatus, PinPushWait,
-    PinPushWhen, PropertyId, Window, local, validity,
+    PinPushWhen, PropertyId, Window, validity,
 };
 use portal_store::device_pin::{self, DevicePin};
 use portal_store::keychain::{self, Keychain};
 use portal_store::pin_push::{self, PinPush};
-use portal_store::property::{self, Property};
+use portal_store::property::Property;
 use portal_store::reservation::Reservation;
 use portal_store::{DbError, Tx, device, integration};
 use rand::RngExt;
@@ -143,9 +143,8 @@ async fn desire_on_devices(
             until: *door.ends_at,
         };
         for device in devices.iter().filter(|d| d.space_id == Some(door.space_id)) {
-            let due = device
-                .lead()
-                .map_or(now, |lead| (window.from - lead.duration()).max(now));
+            let due = device.takes_from(window.from);
+            let due = due.map_or(now, |due| due.max(now));
             wanted
                 .entry(device.id)
                 .and_modify(|(all, first)| {
@@ -187,12 +186,6 @@ async fn desire_on_devices(
         touched.devices.push(device);
     }
     Ok(())
-}
-
-async fn zone_of(tx: &mut Tx, property: PropertyId) -> Result<Tz, DbError> {
-    let house = property::by_id(tx, property).await?;
-    let name = house.and_then(|house| house.time_zone);
-    Ok(local::zone(name.as_deref()))
 }
 
 /// Changes what a device shall hold. False when it is what it was.

@@ -211,22 +211,6 @@ impl ProgramDevices {
         Ok(())
     }
 
-    /// A slot that became free goes to who waits for it at once.
-    async fn fill_slots(&self, tx: &mut Tx, env: &Env, device: &Device) -> Result<(), DbError> {
-        let now = env.now();
-        let mut all = device_pin::on_device(tx, self.property, self.device).await?;
-        let Some(hold) = hold(device, &all, now) else {
-            return Ok(());
-        };
-        for row in &mut all {
-            if row.waits_for_slot() && hold.contains(&row.pin_id) {
-                row.next_attempt_at = Some(now.into());
-                device_pin::save(tx, row).await?;
-            }
-        }
-        Ok(())
-    }
-
     async fn put_off(
         &self,
         tx: &mut Tx,
@@ -295,9 +279,6 @@ impl ProgramDevices {
             freed |= row.code().holds_slot() && !done.code().holds_slot();
             pins.push(done.pin_id);
         }
-        if freed {
-            self.fill_slots(&mut tx, env, &device).await?;
-        }
         self.note_connectivity(&mut tx, &device, answer, &mut events, now)
             .await?;
         self.follow_up(&mut tx, env, &pins, &mut events).await?;
@@ -306,7 +287,7 @@ impl ProgramDevices {
             validate_integration::ask(&mut tx, env, self.property, leased.integration, trigger)
                 .await?;
         }
-        self.next_run(&mut tx, env).await?;
+        self.next_run(&mut tx, env, freed).await?;
         let actor = Actor::named(ActorKind::Lock, env.apps.name(&leased.app));
         event::publish(&mut tx, self.property, &actor, now, events).await?;
         tx.commit().await
@@ -441,16 +422,19 @@ impl ProgramDevices {
         trigger::reservations(tx, env, self.property, &[stay]).await
     }
 
-    /// What is left to do on this device has a time; the job comes back then.
-    async fn next_run(&self, tx: &mut Tx, env: &Env) -> Result<(), DbError> {
-        let next = device_pin::on_device(tx, self.property, self.device)
-            .await?
+    /// What is left to do on this device has a time; the job comes back then, or at once where a slot
+    /// became free and somebody waits for one.
+    async fn next_run(&self, tx: &mut Tx, env: &Env, freed: bool) -> Result<(), DbError> {
+        let rows = device_pin::on_device(tx, self.property, self.device).await?;
+        let waits = rows.iter().any(DevicePin::waits_for_slot);
+        let next = rows
             .into_iter()
             .filter(|row| row.done_generation < row.generation)
             .filter_map(|row| row.next_attempt_at)
             .min();
         if let Some(next) = next {
-            crate::job::enqueue_at(tx, env.now(), self, *next).await?;
+            let next = if freed && waits { env.now() } else { *next };
+            crate::job::enqueue_at(tx, env.now(), self, next).await?;
         }
         Ok(())
     }
@@ -467,8 +451,9 @@ fn hold(device: &Device, all: &[DevicePin], now: DateTime<Utc>) -> Option<BTreeS
 /// for what nobody tells. One the device takes shortly before its stay waits for that alone.
 fn no_slot(env: &Env, device: &Device, row: &mut DevicePin) {
     row.forget();
-    let due = device.lead().zip(row.desired());
-    let due = due.map(|(lead, window)| window.from - lead.duration());
+    let due = row
+        .desired()
+        .and_then(|window| device.takes_from(window.from));
     if let Some(due) = due.filter(|due| *due > env.now()) {
         row.last_error = None;
         row.next_attempt_at = Some(due.into());

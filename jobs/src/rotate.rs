@@ -5,8 +5,7 @@ use crate::effects::{self, Touched};
 use crate::reconcile_access::choose::{Choice, Chooser};
 use crate::reconcile_access::{facts, ring, ring_devices};
 use crate::{Env, staff_access, trigger};
-use chrono::{DateTime, Utc};
-use portal_domain::access::{self, Decision, Door, Facts};
+use portal_domain::access::{self, Access, Decision, Door};
 use portal_domain::pin::{Asked, Proof, Unavailable};
 use portal_domain::{DeviceId, KeychainId, PinId, PropertyId, SubjectKind};
 use portal_store::audit::NewEntry;
@@ -41,16 +40,10 @@ pub struct Rotation {
     pub pms_copy: bool,
 }
 
-/// All doors a stay should open, where some were left out as they do not take the PIN it has.
-fn left_out(facts: &Facts, has: &[Door], now: DateTime<Utc>) -> Option<Vec<Door>> {
-    match access::decide(facts, now) {
-        Decision::Grant(access) => {
-            let opens = |door: &Door| access.doors.iter().any(|to| to.space == door.space);
-            let more = has.iter().all(opens);
-            (more && access.doors.len() > has.len()).then_some(access.doors)
-        }
-        Decision::Withhold(_) => None,
-    }
+/// Whether some doors of an access were left out, as they do not take the PIN the keychain has.
+fn leaves_out(access: &Access, has: &[Door]) -> bool {
+    let opens = |door: &Door| access.doors.iter().any(|to| to.space == door.space);
+    access.doors.len() > has.len() && has.iter().all(opens)
 }
 
 /// Chooses another PIN for a keychain and puts it in the place of the old one on every lock and in
@@ -89,18 +82,18 @@ pub async fn rotate(
     let mut doors = keychain::doors(&mut tx, property, &[id]).await?;
     doors.sort_by_key(KeychainDoor::place);
     let doors: Vec<Door> = doors.iter().map(KeychainDoor::door).collect();
-    let mut choice = Err(());
-    if let Some(more) = facts
-        .as_ref()
-        .and_then(|facts| left_out(facts, &doors, now))
-    {
-        let found = chooser.another(&mut tx, &more, row.window()).await?;
-        choice = found.map_err(drop);
-    }
-    let choice = match choice {
-        Ok(found) => Ok(found),
-        Err(()) => chooser.another(&mut tx, &doors, row.window()).await?,
+    let granted = match facts.as_ref().map(|facts| access::decide(facts, now)) {
+        Some(Decision::Grant(access)) => Some(access),
+        _ => None,
     };
+    let wider = granted.as_ref().filter(|all| leaves_out(all, &doors));
+    let wider = wider.map(|all| all.doors.as_slice());
+    let mut choice = chooser
+        .another(&mut tx, wider.unwrap_or(&doors), row.window())
+        .await?;
+    if wider.is_some() && choice.is_err() {
+        choice = chooser.another(&mut tx, &doors, row.window()).await?;
+    }
     let found = match choice {
         Ok(found) => found,
         Err(why) => return Ok(Err(Refused::Unavailable(why))),
@@ -140,8 +133,7 @@ pub async fn rotate(
     match &stay {
         Some(stay) => {
             let left = [old];
-            let decision = facts.as_ref().map(|facts| access::decide(facts, now));
-            let granted = matches!(decision, Some(Decision::Grant(_)));
+            let granted = granted.is_some();
             let mut touched = effects::desire(&mut tx, env, &house, stay, granted, &left).await?;
             if !granted {
                 touched.push |= effects::renew_copy(&mut tx, &house, stay, &row, now).await?;

@@ -3,6 +3,7 @@
 use crate::conn::{Conn, on};
 use crate::page::{Page, paged};
 use crate::schema::devices;
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_domain::sql::Timestamp;
@@ -73,6 +74,11 @@ impl Device {
     pub fn has_times_of_its_own(&self) -> bool {
         let of_times = |rule| matches!(rule, DeviceRule::TimeGrid(_) | DeviceRule::MaxDays(_));
         self.rules().into_iter().any(of_times)
+    }
+
+    /// From when on it takes a code for a stay that begins then. `None`: at any time.
+    pub fn takes_from(&self, begins: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        Some(begins - self.lead()?.duration())
     }
 
     /// How early it takes codes. `None`: at any time.

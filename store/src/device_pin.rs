@@ -315,11 +315,14 @@ pub async fn ever_on_device(
     })
 }
 
+/// A device still holds it though it shall forget it, or cannot forget it yet: in words the indexes of
+/// these few rows are made with, which a parameter would not match.
+pub(crate) const LINGERS: [&str; 2] = ["status = 'REMOVING'", "status = 'RESIDUAL'"];
+
 /// PINs that some device still holds though it shall forget them, or cannot forget yet.
 pub async fn lingering(conn: &mut Conn, property: PropertyId) -> QueryResult<Vec<PinId>> {
     let mut pins = Vec::new();
-    // In words the indexes of these few rows are made with, which a parameter would not match.
-    for status in ["status = 'REMOVING'", "status = 'RESIDUAL'"] {
+    for status in LINGERS {
         let found: Vec<PinId> = on!(conn, c => {
             device_pins::table
                 .filter(device_pins::property_id.eq(property))

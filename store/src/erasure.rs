@@ -88,6 +88,21 @@ const KEYCHAINS: &str = concat!(
     ") ORDER BY k.ends_at LIMIT $3"
 );
 
+/// The first rows a statement finds.
+macro_rules! due {
+    ($conn:expr, $text:expr, $id:ident, [$property:expr, $($at:expr),+], $limit:expr) => {{
+        let rows: Vec<Due> = on!($conn, c => {
+            diesel::sql_query($text)
+                .bind::<Id, _>($property)
+                $(.bind::<Instant, _>(Timestamp($at)))+
+                .bind::<BigInt, _>($limit)
+                .load(c)
+                .await
+        })?;
+        Ok(rows.into_iter().map(|row| $id(row.id.0)).collect())
+    }};
+}
+
 /// Reservations whose guest is not erased and whose stay was over before then.
 pub async fn reservations_due(
     conn: &mut Conn,
@@ -95,18 +110,7 @@ pub async fn reservations_due(
     before: DateTime<Utc>,
     limit: i64,
 ) -> QueryResult<Vec<ReservationId>> {
-    let rows: Vec<Due> = on!(conn, c => {
-        diesel::sql_query(RESERVATIONS)
-            .bind::<Id, _>(property)
-            .bind::<Instant, _>(Timestamp(before))
-            .bind::<BigInt, _>(limit)
-            .load(c)
-            .await
-    })?;
-    Ok(rows
-        .into_iter()
-        .map(|row| ReservationId(row.id.0))
-        .collect())
+    due!(conn, RESERVATIONS, ReservationId, [property, before], limit)
 }
 
 /// PINs that can be read and that nobody has needed since then.
@@ -116,17 +120,9 @@ pub async fn pins_due(
     before: DateTime<Utc>,
     limit: i64,
 ) -> QueryResult<Vec<PinId>> {
-    let rows: Vec<Due> = on!(conn, c => {
-        diesel::sql_query(PINS)
-            .bind::<Id, _>(property)
-            .bind::<Instant, _>(Timestamp(before))
-            // They are nobody else's for a while longer than their window.
-            .bind::<Instant, _>(Timestamp(before + crate::pin::REST))
-            .bind::<BigInt, _>(limit)
-            .load(c)
-            .await
-    })?;
-    Ok(rows.into_iter().map(|row| PinId(row.id.0)).collect())
+    // They are nobody else's for a while longer than their window.
+    let rested = before + crate::pin::REST;
+    due!(conn, PINS, PinId, [property, before, rested], limit)
 }
 
 /// Keychains made by hand that still name their holder and were over before then.
@@ -136,15 +132,7 @@ pub async fn keychains_due(
     before: DateTime<Utc>,
     limit: i64,
 ) -> QueryResult<Vec<KeychainId>> {
-    let rows: Vec<Due> = on!(conn, c => {
-        diesel::sql_query(KEYCHAINS)
-            .bind::<Id, _>(property)
-            .bind::<Instant, _>(Timestamp(before))
-            .bind::<BigInt, _>(limit)
-            .load(c)
-            .await
-    })?;
-    Ok(rows.into_iter().map(|row| KeychainId(row.id.0)).collect())
+    due!(conn, KEYCHAINS, KeychainId, [property, before], limit)
 }
 
 /// Erases the guests of these reservations, and what the PMS said about their PINs.

@@ -280,11 +280,7 @@ pub async fn insert(
         created_at: now.into(),
     };
     let inserted = on!(conn, c => diesel::insert_into(pins::table).values(&row).execute(c).await);
-    match inserted {
-        Ok(_) => Ok(Some(id)),
-        Err(error) if is_taken(&error) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    Ok(unless_taken(inserted)?.then_some(id))
 }
 
 /// Keeps a PIN for another window. False when another guest has the code then; the same caution as
@@ -306,11 +302,7 @@ pub async fn occupy(
         .execute(c)
         .await
     });
-    match updated {
-        Ok(_) => Ok(true),
-        Err(error) if is_taken(&error) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
+    unless_taken(updated)
 }
 
 /// PINs that a device has not forgotten, or cannot, and that would be anybody's before then.
@@ -319,8 +311,7 @@ pub async fn running_out(
     before: DateTime<Utc>,
 ) -> QueryResult<Vec<(PropertyId, PinId)>> {
     let mut found = Vec::new();
-    // In words the indexes of these few rows are made with, which a parameter would not match.
-    for status in ["status = 'REMOVING'", "status = 'RESIDUAL'"] {
+    for status in device_pin::LINGERS {
         let rows: Vec<(PropertyId, PinId)> = on!(conn, c => {
             device_pins::table
                 .inner_join(pins::table.on(pins::id.eq(device_pins::pin_id)))
@@ -401,7 +392,12 @@ pub async fn extend(
         .execute(c)
         .await
     });
-    match updated {
+    unless_taken(updated)
+}
+
+/// Whether it was written: false when another guest of the house has the code then.
+fn unless_taken(written: QueryResult<usize>) -> Result<bool, DbError> {
+    match written {
         Ok(_) => Ok(true),
         Err(error) if is_taken(&error) => Ok(false),
         Err(error) => Err(error.into()),
