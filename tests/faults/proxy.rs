@@ -1,6 +1,7 @@
 //! A network between Portal and a vendor that does what networks do: answers come late, in drips,
 //! in part, or not at all although the vendor has done what was asked.
 
+use crate::harness::between;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
@@ -8,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 /// What happens to one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,28 +57,15 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// A network without trouble in front of `target`, `http://HOST:PORT`.
     pub(crate) fn start(target: &str, seed: u64) -> Self {
-        let target: SocketAddr = target
-            .trim_start_matches("http://")
-            .parse()
-            .expect("the vendor's address");
-        let listener = std::net::TcpListener::bind(crate::harness::LOOPBACK).expect("a port");
-        listener.set_nonblocking(true).expect("a socket");
-        let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Mutex::new(Shared {
             rng: StdRng::seed_from_u64(seed),
             percent: 0,
             counts: BTreeMap::new(),
         }));
-        let listener = TcpListener::from_std(listener).expect("a socket");
         let of_each = shared.clone();
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let shared = of_each.clone();
-                tokio::spawn(async move {
-                    // A connection that ends is what this is for.
-                    let _ = Box::pin(carry(client, target, &shared)).await;
-                });
-            }
+        let address = between(target, move |client, target| {
+            let shared = of_each.clone();
+            async move { Box::pin(carry(client, target, &shared)).await }
         });
         Self { address, shared }
     }

@@ -1,12 +1,14 @@
 //! A whole Portal for a test: a real database, fake vendors over HTTP, the API over HTTP, and a
 //! clock that stands still until told to move.
 
+mod between;
 mod caller;
 mod clock;
 mod database;
 mod hotel;
 mod subscription;
 
+pub(crate) use between::between;
 pub(crate) use caller::Caller;
 pub(crate) use clock::TestClock;
 pub(crate) use database::TestDatabase;

@@ -84,6 +84,21 @@ struct Row {
     all: String,
 }
 
+/// What of a row the leases are about: a code on a lock, or a copy in the PMS.
+macro_rules! told {
+    ($row:expr, $on_lock:literal) => {
+        Row {
+            on_lock: $on_lock,
+            lease: $row.lease.map(|lease| lease.0),
+            until: $row.lease_until.map(|until| *until),
+            generation: $row.generation,
+            done: $row.done_generation,
+            unknown: $row.outcome_unknown,
+            all: format!("{:?}", $row),
+        }
+    };
+}
+
 /// What was taken: each row as it was before.
 type Taken = BTreeMap<Uuid, Row>;
 
@@ -193,30 +208,12 @@ impl Yard<'_> {
         for lock in &self.locks {
             let rows = device_pin::ever_on_device(&mut conn, property, *lock).await;
             for row in rows.expect("the codes") {
-                let told = Row {
-                    on_lock: true,
-                    lease: row.lease.map(|lease| lease.0),
-                    until: row.lease_until.map(|until| *until),
-                    generation: row.generation,
-                    done: row.done_generation,
-                    unknown: row.outcome_unknown,
-                    all: format!("{row:?}"),
-                };
-                all.insert(row.id.0, told);
+                all.insert(row.id.0, told!(row, true));
             }
         }
         let rows = pin_push::of_reservations(&mut conn, property, &self.stays).await;
         for row in rows.expect("the copies") {
-            let told = Row {
-                on_lock: false,
-                lease: row.lease.map(|lease| lease.0),
-                until: row.lease_until.map(|until| *until),
-                generation: row.generation,
-                done: row.done_generation,
-                unknown: row.outcome_unknown,
-                all: format!("{row:?}"),
-            };
-            all.insert(row.id.0, told);
+            all.insert(row.id.0, told!(row, false));
         }
         all
     }

@@ -129,16 +129,7 @@ impl Schema {
             }
             let key = arg["name"].as_str().expect("a name");
             let values = self.values(&arg["type"], key);
-            ways = ways
-                .iter()
-                .flat_map(|way| {
-                    values.iter().map(|value| {
-                        let mut way = way.clone();
-                        way[key] = value.clone();
-                        way
-                    })
-                })
-                .collect();
+            ways = with_each(&ways, key, &values);
         }
         let (mut heads, mut given) = (String::new(), String::new());
         for arg in args {
@@ -196,16 +187,7 @@ impl Schema {
                 each.extend(values.map(|value| json!({ key: value })));
             } else if takes {
                 let values = self.values(&member["type"], key);
-                ways = ways
-                    .iter()
-                    .flat_map(|way| {
-                        values.iter().map(|value| {
-                            let mut way = way.clone();
-                            way[key] = value.clone();
-                            way
-                        })
-                    })
-                    .collect();
+                ways = with_each(&ways, key, &values);
             }
         }
         if one_of { each } else { ways }
@@ -258,4 +240,16 @@ fn places_in(value: &Value, path: String, name: &str, places: &mut Vec<Place>) {
         }),
         _ => {}
     }
+}
+
+/// Each of the ways with each of the values.
+fn with_each(ways: &[Value], key: &str, values: &[Value]) -> Vec<Value> {
+    let with = |way: &Value, value: &Value| {
+        let mut way = way.clone();
+        way[key] = value.clone();
+        way
+    };
+    ways.iter()
+        .flat_map(|way| values.iter().map(move |value| with(way, value)))
+        .collect()
 }

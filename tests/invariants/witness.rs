@@ -1,12 +1,13 @@
 //! Somebody who stands between Portal and a vendor: sees each request before the vendor does and
 //! again with its answer, may look around or wait meanwhile, and may keep either.
 
+use crate::harness::between;
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 /// A request on its way, or its answer.
 #[derive(Clone)]
@@ -47,24 +48,11 @@ pub(super) struct Witness {
 impl Witness {
     /// One in front of `target`, `http://HOST:PORT`, who only looks.
     pub(super) fn of(target: &str) -> Self {
-        let target: SocketAddr = target
-            .trim_start_matches("http://")
-            .parse()
-            .expect("the vendor's address");
-        let listener = std::net::TcpListener::bind(crate::harness::LOOPBACK).expect("a port");
-        listener.set_nonblocking(true).expect("a socket");
-        let address = listener.local_addr().expect("an address");
-        let listener = TcpListener::from_std(listener).expect("a socket");
         let hook: Arc<Mutex<Option<Arc<Hook>>>> = Arc::default();
         let of_each = hook.clone();
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let hook = of_each.clone();
-                tokio::spawn(async move {
-                    // A connection that ends is nothing to speak of.
-                    let _ = carry(client, target, &hook).await;
-                });
-            }
+        let address = between(target, move |client, target| {
+            let hook = of_each.clone();
+            async move { carry(client, target, &hook).await }
         });
         Self { address, hook }
     }

@@ -26,6 +26,22 @@ async fn two<'a>(portal: &'a Portal, name: &str) -> (Hotel<'a>, [String; 2], [St
     (hotel, locks, pins)
 }
 
+/// A guest in the house whom the PMS has moved while the lock of the new room is away: the locks of
+/// both rooms, and the PIN.
+async fn moved_to_a_lock_that_is_away(portal: &Portal) -> (Hotel<'_>, [String; 2], String) {
+    let hotel = portal.house("Aurora", &[]).await;
+    let locks = [hotel.door("101").await, hotel.door("102").await];
+    hotel.book_in("31", "101", 5, 90);
+    portal.next_look().await;
+    portal.mews.check_in("31");
+    portal.next_look().await;
+    let pin = hotel.reveal("31").await;
+    portal.locks.set_online(&locks[1], false);
+    portal.mews.assign("31", Some("102"));
+    portal.next_look().await;
+    (hotel, locks, pin)
+}
+
 /// Which of the PINs open which of the locks at a time.
 fn opens(portal: &Portal, locks: &[String], pins: &[String], at: DateTime<Utc>) -> Vec<Vec<bool>> {
     let of = |lock| {
@@ -109,16 +125,7 @@ async fn two_guests_in_the_house_swap_rooms_and_both_doors_take_both_for_the_lug
 #[tokio::test(flavor = "multi_thread")]
 async fn a_move_to_a_lock_that_is_away_leaves_the_old_door_open() {
     let portal = Portal::start().await;
-    let hotel = portal.house("Aurora", &[]).await;
-    let (old, new) = (hotel.door("101").await, hotel.door("102").await);
-    hotel.book_in("31", "101", 5, 50);
-    portal.next_look().await;
-    portal.mews.check_in("31");
-    portal.next_look().await;
-    let pin = hotel.reveal("31").await;
-    portal.locks.set_online(&new, false);
-    portal.mews.assign("31", Some("102"));
-    portal.next_look().await;
+    let (hotel, [old, new], pin) = moved_to_a_lock_that_is_away(&portal).await;
     let now = portal.env.now();
     assert!(portal.locks.opens(&old, &pin, now));
     let expected = [is("Room 101", "CURRENT"), is("Room 102", "CURRENT")];
@@ -145,16 +152,7 @@ async fn a_move_to_a_lock_that_is_away_leaves_the_old_door_open() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_old_room_closes_though_the_link_breaks_before_the_new_lock_is_back() {
     let portal = Portal::start().await;
-    let hotel = portal.house("Aurora", &[]).await;
-    let (old, new) = (hotel.door("101").await, hotel.door("102").await);
-    hotel.book_in("31", "101", 5, 90);
-    portal.next_look().await;
-    portal.mews.check_in("31");
-    portal.next_look().await;
-    let pin = hotel.reveal("31").await;
-    portal.locks.set_online(&new, false);
-    portal.mews.assign("31", Some("102"));
-    portal.next_look().await;
+    let (hotel, [old, new], pin) = moved_to_a_lock_that_is_away(&portal).await;
     hotel.break_link().await;
     assert!(portal.locks.opens(&old, &pin, portal.env.now()));
     portal.locks.set_online(&new, true);
